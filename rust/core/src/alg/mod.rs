@@ -1,0 +1,245 @@
+//! The algorithms: one family per file, every primitive and codec from a library.
+//!
+//! A family lists its [`Algorithm`]s; [`ALGORITHMS`] is the one place that names the families. A name plus [`Params`]
+//! compiles to a [`Transform`], which is immutable and shared by all threads; contexts that a library needs per call
+//! live in thread-local storage or in a pool inside the transform.
+
+use crate::buffer::{Output, Source};
+use crate::status::{Outcome, Status};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+pub mod aead;
+pub mod checksum;
+pub mod cipher;
+pub mod deflate;
+pub mod digest;
+pub mod frames;
+pub mod inflate;
+pub mod lz4;
+pub mod mac;
+pub mod oneshot;
+pub mod public_key;
+pub mod random;
+pub mod stream;
+pub mod wrapper;
+pub mod zstd;
+
+/// What sort of thing an algorithm is; decides which operations a transform has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Compression,
+    Digest,
+    Mac,
+    Cipher,
+    Aead,
+    Signature,
+    Agreement,
+    Random,
+}
+
+/// What is asked of a transform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Direction {
+    Compress,
+    Decompress,
+    Encrypt,
+    Decrypt,
+    Digest,
+    Mac,
+    Verify,
+    Sign,
+    Agree,
+    Generate,
+}
+
+impl Direction {
+    pub const COUNT: usize = 10;
+
+    /// The verb, as messages and listings print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compress => "compress",
+            Self::Decompress => "decompress",
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::Digest => "digest",
+            Self::Mac => "mac",
+            Self::Verify => "verify",
+            Self::Sign => "sign",
+            Self::Agree => "agree",
+            Self::Generate => "random",
+        }
+    }
+}
+
+impl Kind {
+    /// The kind's name in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Compression => "compression",
+            Self::Digest => "digest",
+            Self::Mac => "mac",
+            Self::Cipher => "cipher",
+            Self::Aead => "aead",
+            Self::Signature => "signature",
+            Self::Agreement => "agreement",
+            Self::Random => "random",
+        }
+    }
+
+    /// The operations that transforms of this kind have.
+    pub fn directions(self) -> &'static [Direction] {
+        use Direction::*;
+        match self {
+            Self::Compression => &[Compress, Decompress],
+            Self::Digest => &[Digest],
+            Self::Mac => &[Mac, Verify],
+            Self::Cipher | Self::Aead => &[Encrypt, Decrypt],
+            Self::Signature => &[Sign, Verify],
+            Self::Agreement => &[Agree],
+            Self::Random => &[Generate],
+        }
+    }
+}
+
+/// Parameters by name; what an algorithm does not know it must refuse ([`Params::only`]).
+#[derive(Default, Clone)]
+pub struct Params {
+    pub key: Option<Zeroizing<Vec<u8>>>,
+    pub level: Option<i32>,
+    pub strategy: Option<String>,
+    /// Bytes of an AEAD's or MAC's tag.
+    pub tag_len: Option<usize>,
+    /// Bytes of a digest whose size is variable.
+    pub digest_size: Option<usize>,
+    /// log2 of the history window, where a codec lets one choose.
+    pub window: Option<u32>,
+    /// The hash of a signature scheme.
+    pub hash: Option<String>,
+    /// The padding of an RSA signature: "pss" or "pkcs1".
+    pub padding: Option<String>,
+    /// Compress to a part of a longer deflate stream: no final block, ends on a byte (RFC 1951 3.2.4's empty stored
+    /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`].
+    pub part: bool,
+}
+
+impl Params {
+    /// Refuses every parameter that is set and not named in `known`.
+    pub fn only(&self, name: &str, known: &[&str]) -> Outcome<()> {
+        let set = [
+            ("key", self.key.is_some()),
+            ("level", self.level.is_some()),
+            ("strategy", self.strategy.is_some()),
+            ("tag_len", self.tag_len.is_some()),
+            ("digest_size", self.digest_size.is_some()),
+            ("window", self.window.is_some()),
+            ("hash", self.hash.is_some()),
+            ("padding", self.padding.is_some()),
+            ("part", self.part),
+        ];
+        match set.iter().find(|(parameter, is_set)| *is_set && !known.contains(parameter)) {
+            Some((parameter, _)) => Err(Status::usage(format!("{name} takes no parameter {parameter}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The key, or a usage error that says what the algorithm wants.
+    pub fn key(&self, name: &str, wanted: &str) -> Outcome<&[u8]> {
+        match &self.key {
+            Some(key) => Ok(key),
+            None => Err(Status::usage(format!("{name} needs a key: {wanted}"))),
+        }
+    }
+}
+
+/// One piece of work, as an algorithm sees it.
+pub struct Call<'a> {
+    pub direction: Direction,
+    pub source: &'a Source,
+    /// Nonce or IV; empty where the algorithm takes none.
+    pub nonce: &'a [u8],
+    /// Additional data of an AEAD; the peer's public value of an agreement lies in `source`.
+    pub ad: &'a Source,
+    /// The tag or signature to check, for [`Direction::Verify`].
+    pub tag: &'a [u8],
+    /// The most bytes that decompression may give; the number of bytes wanted, for [`Direction::Generate`].
+    pub max_output: u64,
+}
+
+/// What an algorithm tells beside its bytes.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Facts {
+    /// CRC-32 (gzip's) of the uncompressed side, where it was computed on the way.
+    pub checksum: Option<u32>,
+}
+
+/// An algorithm with its parameters and key. Immutable; any number of threads may run it at once.
+pub trait Transform: Send + Sync {
+    fn kind(&self) -> Kind;
+
+    /// The name of the implementation that serves this direction: `deflate-isal`, `gcm-aes-awslc`.
+    fn driver(&self, direction: Direction) -> &'static str;
+
+    /// Cheap checks of lengths, on the caller's thread, before anything is queued.
+    fn check(&self, _call: &Call<'_>) -> Outcome<()> {
+        Ok(())
+    }
+
+    /// Expected bytes of output; a bound where one is known, else a guess. Used for budgets and the first allocation.
+    fn capacity(&self, call: &Call<'_>) -> usize;
+
+    /// Does the work. On failure nothing of `output` is released; an open that fails its tag has wiped it.
+    fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts>;
+
+    /// The name and parameters it was made from, for engines outside the core, which compile for themselves.
+    fn recipe(&self) -> Option<(&'static str, &Params)> {
+        None
+    }
+
+    /// The public half of a private key (SPKI or raw, as the algorithm takes it), where there is one.
+    fn public_key(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// One row of the list of algorithms.
+pub struct Algorithm {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// The driver that serves default parameters.
+    pub driver: &'static str,
+    /// The library behind it, for listings.
+    pub library: &'static str,
+    /// Broken or outdated: listed as such, refused unless the layer's settings ask for it.
+    pub insecure: bool,
+    pub compile: fn(&Params) -> Outcome<Arc<dyn Transform>>,
+}
+
+/// Every family's list. A new family is one line here.
+pub static ALGORITHMS: &[&[Algorithm]] = &[
+    deflate::ALGORITHMS,
+    zstd::ALGORITHMS,
+    lz4::ALGORITHMS,
+    digest::ALGORITHMS,
+    checksum::ALGORITHMS,
+    mac::ALGORITHMS,
+    aead::ALGORITHMS,
+    cipher::ALGORITHMS,
+    random::ALGORITHMS,
+    public_key::ALGORITHMS,
+];
+
+/// Finds an algorithm by its exact name.
+pub fn find(name: &str) -> Option<&'static Algorithm> {
+    ALGORITHMS.iter().copied().flatten().find(|algorithm| algorithm.name == name)
+}
+
+/// Compiles a name with parameters.
+pub fn compile(name: &str, params: &Params) -> Outcome<Arc<dyn Transform>> {
+    match find(name) {
+        Some(algorithm) => (algorithm.compile)(params),
+        None => Err(Status::UnknownAlgorithm(format!("no algorithm is called {name:?}"))),
+    }
+}

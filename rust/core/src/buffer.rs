@@ -1,0 +1,422 @@
+//! Sources borrowed from the caller, outputs from a pre-faulted pool, and the pool itself.
+//!
+//! Why a pool: the first touch of a fresh page costs about 1.4 us and large allocations are mapped anew each time, so a
+//! fresh 1 MiB output costs more than encrypting it. Buffers are kept by power-of-two size class, always initialised
+//! (written once when made), and bounded in bytes. Rejected: uninitialised memory (`MaybeUninit`) would save that first
+//! write, which is the very page fault that the pool exists to pay once, and would make every algorithm unsafe.
+//!
+//! This is one of the few modules that may say `unsafe`: a [`Source`] or a fixed [`Output`] holds raw memory whose owner
+//! promises to keep it in place until the request has settled and the engine has let go.
+
+#![allow(unsafe_code)]
+
+use crate::fork;
+use crate::status::{Outcome, Status};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zeroize::Zeroize;
+
+/// One contiguous piece of a source.
+#[derive(Clone, Copy)]
+struct Segment {
+    start: *const u8,
+    len: usize,
+}
+
+/// What a request reads: one message in one or many segments.
+///
+/// Either owns its bytes or borrows them; whoever made a borrowed one keeps the memory alive and unmoved.
+pub struct Source {
+    /// Where `first` points to, if the bytes are our own.
+    _owned: Vec<u8>,
+    first: Segment,
+    rest: Vec<Segment>,
+    len: usize,
+}
+
+// SAFETY: a source is read only. Borrowed memory is pinned by its owner until the request settles (see `borrowed`), and
+// nothing here depends on the thread that made it. That the caller does not write meanwhile is the contract told in
+// docs/security.md; if they do, results are garbage in practice and undefined in theory.
+unsafe impl Send for Source {}
+// SAFETY: as above; only shared reads happen through `&Source`.
+unsafe impl Sync for Source {}
+
+const NOTHING: Segment = Segment { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 };
+
+impl Default for Source {
+    fn default() -> Self {
+        Self { _owned: Vec::new(), first: NOTHING, rest: Vec::new(), len: 0 }
+    }
+}
+
+impl From<Vec<u8>> for Source {
+    fn from(owned: Vec<u8>) -> Self {
+        let first = Segment { start: owned.as_ptr(), len: owned.len() };
+        Self { len: owned.len(), first, rest: Vec::new(), _owned: owned }
+    }
+}
+
+impl Source {
+    /// Borrows memory by address.
+    ///
+    /// # Safety
+    /// Every `(start, len)` must stay readable and unmoved until this value is dropped.
+    pub unsafe fn borrowed(segments: &[(*const u8, usize)]) -> Self {
+        let mut all = segments.iter().filter(|s| s.1 > 0).map(|&(start, len)| Segment { start, len });
+        let first = all.next().unwrap_or(NOTHING);
+        let rest: Vec<Segment> = all.collect();
+        let len = first.len + rest.iter().map(|s| s.len).sum::<usize>();
+        Self { _owned: Vec::new(), first, rest, len }
+    }
+
+    /// Bytes in all segments together.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is not a single byte.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The segments in order.
+    pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.first).chain(&self.rest).map(|s| {
+            // SAFETY: `borrowed`'s caller keeps the memory readable while `self` lives; an owned one is in `self._owned`.
+            unsafe { std::slice::from_raw_parts(s.start, s.len) }
+        })
+    }
+
+    /// The whole message as one slice, if it lies in one segment.
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        if self.rest.is_empty() { self.segments().next() } else { None }
+    }
+
+    /// The whole message as one slice: as it lies, or gathered into `scratch`.
+    pub fn contiguous<'a>(&'a self, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        match self.as_slice() {
+            Some(slice) => slice,
+            None => {
+                scratch.clear();
+                scratch.reserve(self.len);
+                for segment in self.segments() {
+                    scratch.extend_from_slice(segment);
+                }
+                scratch
+            }
+        }
+    }
+
+    /// Copies the message to the front of `target`, which must be at least as long.
+    pub fn copy_to(&self, target: &mut [u8]) -> Outcome<()> {
+        let mut rest = target;
+        for segment in self.segments() {
+            let capacity = rest.len();
+            let Some((head, tail)) = rest.split_at_mut_checked(segment.len()) else {
+                return Err(Status::OutputTooSmall { capacity });
+            };
+            head.copy_from_slice(segment);
+            rest = tail;
+        }
+        Ok(())
+    }
+}
+
+/// The smallest and the largest size class that is kept, as powers of two.
+const SMALLEST_CLASS: u32 = 8;
+const LARGEST_CLASS: u32 = 26;
+const CLASSES: usize = (LARGEST_CLASS - SMALLEST_CLASS + 1) as usize;
+
+/// Reusable, pre-faulted memory in power-of-two classes, bounded in bytes. Shareable between threads.
+pub struct Pool {
+    classes: [Mutex<Vec<Vec<u8>>>; CLASSES],
+    idle_bytes: AtomicUsize,
+    max_idle_bytes: usize,
+    /// In a forked child the locks may be held by threads that do not exist, so the pool stands aside there.
+    generation: u64,
+    pub misses: AtomicUsize,
+}
+
+fn relaxed_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The data under our locks is valid at every step, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pool {
+    /// A pool that keeps at most `max_idle_bytes` of unused buffers.
+    pub fn new(max_idle_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            classes: std::array::from_fn(|_| Mutex::new(Vec::new())),
+            idle_bytes: AtomicUsize::new(0),
+            max_idle_bytes,
+            generation: fork::generation(),
+            misses: AtomicUsize::new(0),
+        })
+    }
+
+    /// Bytes that lie unused in the pool.
+    pub fn idle_bytes(&self) -> usize {
+        self.idle_bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    fn class_of(capacity: usize) -> Option<u32> {
+        let bits = capacity.max(1).checked_next_power_of_two()?.trailing_zeros().max(SMALLEST_CLASS);
+        (bits <= LARGEST_CLASS).then_some(bits)
+    }
+
+    /// A buffer of at least `capacity` initialised bytes.
+    fn take(&self, capacity: usize) -> Vec<u8> {
+        let Some(class) = Self::class_of(capacity).filter(|_| self.is_ours()) else {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            return vec![0; capacity];
+        };
+        let list = self.classes.get((class - SMALLEST_CLASS) as usize);
+        if let Some(memory) = list.and_then(|list| relaxed_lock(list).pop()) {
+            self.idle_bytes.fetch_sub(memory.len(), Ordering::Relaxed);
+            return memory;
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        vec![0; 1 << class]
+    }
+
+    fn give(&self, memory: Vec<u8>) {
+        let Some(class) = Self::class_of(memory.len()).filter(|_| self.is_ours()) else { return };
+        if memory.len() != 1 << class || self.idle_bytes() + memory.len() > self.max_idle_bytes {
+            return;
+        }
+        if let Some(list) = self.classes.get((class - SMALLEST_CLASS) as usize) {
+            self.idle_bytes.fetch_add(memory.len(), Ordering::Relaxed);
+            relaxed_lock(list).push(memory);
+        }
+    }
+}
+
+/// Where the bytes of an output lie.
+enum Memory {
+    /// Nothing taken from the pool yet.
+    Empty,
+    Pooled(Vec<u8>),
+    /// The caller's own memory.
+    Fixed {
+        start: *mut u8,
+        capacity: usize,
+    },
+}
+
+/// What a request writes. Never overruns: an algorithm only ever sees a slice.
+pub struct Output {
+    memory: Memory,
+    pool: Arc<Pool>,
+    len: usize,
+}
+
+// SAFETY: a fixed output is exclusive memory that its owner keeps in place until the request settles; the pooled kind is
+// an ordinary vector.
+unsafe impl Send for Output {}
+// SAFETY: `&Output` only reads.
+unsafe impl Sync for Output {}
+
+impl Output {
+    /// An output that takes its memory from `pool` on first use.
+    pub fn pooled(pool: &Arc<Pool>) -> Self {
+        Self { memory: Memory::Empty, pool: Arc::clone(pool), len: 0 }
+    }
+
+    /// An output into the caller's memory.
+    ///
+    /// # Safety
+    /// `start..start + capacity` must stay writable and unmoved, and nobody else may touch it, until this value is dropped.
+    pub unsafe fn fixed(pool: &Arc<Pool>, start: *mut u8, capacity: usize) -> Self {
+        Self { memory: Memory::Fixed { start, capacity }, pool: Arc::clone(pool), len: 0 }
+    }
+
+    /// Another output from the same pool, holding nothing.
+    pub fn empty_like(other: &Self) -> Self {
+        Self::pooled(&other.pool)
+    }
+
+    /// Whether the memory is the caller's.
+    pub fn is_fixed(&self) -> bool {
+        matches!(self.memory, Memory::Fixed { .. })
+    }
+
+    /// Bytes of result.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the result has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Declares the first `len` bytes of the space to be the result.
+    pub fn set_len(&mut self, len: usize) {
+        self.len = len.min(self.capacity());
+    }
+
+    /// Bytes that can be written without growing.
+    pub fn capacity(&self) -> usize {
+        match &self.memory {
+            Memory::Empty => 0,
+            Memory::Pooled(memory) => memory.len(),
+            Memory::Fixed { capacity, .. } => *capacity,
+        }
+    }
+
+    /// All writable bytes: at least `wanted` if pooled; whatever the caller gave, perhaps fewer, if fixed.
+    pub fn space(&mut self, wanted: usize) -> &mut [u8] {
+        if matches!(self.memory, Memory::Empty) {
+            self.memory = Memory::Pooled(self.pool.take(wanted));
+        }
+        if let Memory::Pooled(memory) = &mut self.memory
+            && memory.len() < wanted
+        {
+            let old = std::mem::replace(memory, self.pool.take(wanted));
+            self.pool.give(old);
+        }
+        self.bytes_mut()
+    }
+
+    /// Like [`space`](Self::space), but refuses when fewer than `needed` bytes are there.
+    pub fn exactly(&mut self, needed: usize) -> Outcome<&mut [u8]> {
+        let space = self.space(needed);
+        let capacity = space.len();
+        space.get_mut(..needed).ok_or(Status::OutputTooSmall { capacity })
+    }
+
+    /// More space, with the first `keep` bytes in place; refused for the caller's memory.
+    pub fn grow(&mut self, wanted: usize, keep: usize) -> Outcome<&mut [u8]> {
+        if self.capacity() < wanted {
+            if self.is_fixed() {
+                return Err(Status::OutputTooSmall { capacity: self.capacity() });
+            }
+            let mut larger = self.pool.take(wanted);
+            if let (Some(to), Some(from)) = (larger.get_mut(..keep), self.bytes().get(..keep)) {
+                to.copy_from_slice(from);
+            }
+            if let Memory::Pooled(old) = std::mem::replace(&mut self.memory, Memory::Pooled(larger)) {
+                self.pool.give(old);
+            }
+        }
+        Ok(self.bytes_mut())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.memory {
+            Memory::Empty => &[],
+            Memory::Pooled(memory) => memory,
+            // SAFETY: the maker of a fixed output keeps `start..start + capacity` valid while `self` lives.
+            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts(*start, *capacity) },
+        }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.memory {
+            Memory::Empty => &mut [],
+            Memory::Pooled(memory) => memory,
+            // SAFETY: as in `bytes`, and the maker promised that nobody else touches it.
+            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts_mut(*start, *capacity) },
+        }
+    }
+
+    /// The result.
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes().get(..self.len).unwrap_or(&[])
+    }
+
+    /// The result, to be changed in place (an engine that lies on purpose needs this).
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        let len = self.len;
+        self.bytes_mut().get_mut(..len).unwrap_or(&mut [])
+    }
+
+    /// Overwrites everything that was written and declares the result empty: for a failed open, or a dropped plaintext.
+    pub fn wipe(&mut self) {
+        self.bytes_mut().zeroize();
+        self.len = 0;
+    }
+
+    /// Moves a small result out of an oversized buffer, so that it does not hold the whole class.
+    pub fn shrink(&mut self) {
+        let len = self.len;
+        let oversized = matches!(&self.memory, Memory::Pooled(m) if m.len() > 4096 && len < m.len() / 4);
+        if oversized {
+            let mut smaller = self.pool.take(len);
+            if let (Some(to), Some(from)) = (smaller.get_mut(..len), self.bytes().get(..len)) {
+                to.copy_from_slice(from);
+            }
+            if let Memory::Pooled(old) = std::mem::replace(&mut self.memory, Memory::Pooled(smaller)) {
+                self.pool.give(old);
+            }
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Memory::Pooled(memory) = std::mem::replace(&mut self.memory, Memory::Empty) {
+            self.pool.give(memory);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathering_equals_concatenation() {
+        let (a, b) = (vec![1u8; 5], vec![2u8; 7]);
+        // SAFETY: `a` and `b` outlive `source`.
+        let source = unsafe { Source::borrowed(&[(a.as_ptr(), 5), (b.as_ptr(), 0), (b.as_ptr(), 7)]) };
+        let mut scratch = Vec::new();
+        assert_eq!(source.contiguous(&mut scratch), [a.clone(), b.clone()].concat());
+        assert_eq!(source.len(), 12);
+    }
+
+    #[test]
+    fn a_returned_buffer_is_taken_again() {
+        let pool = Pool::new(1 << 20);
+        let mut output = Output::pooled(&pool);
+        let address = output.space(1000).as_ptr();
+        drop(output);
+        assert_eq!(Output::pooled(&pool).space(900).as_ptr(), address);
+        assert_eq!(pool.misses.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_pool_keeps_no_more_than_its_bound() {
+        let pool = Pool::new(4096);
+        let mut outputs: Vec<Output> = (0..4).map(|_| Output::pooled(&pool)).collect();
+        for output in &mut outputs {
+            output.space(4096);
+        }
+        drop(outputs);
+        assert_eq!(pool.idle_bytes(), 4096);
+    }
+
+    #[test]
+    fn growing_keeps_what_was_written() {
+        let pool = Pool::new(1 << 20);
+        let mut output = Output::pooled(&pool);
+        output.space(300)[..3].copy_from_slice(b"abc");
+        let space = output.grow(100_000, 3).unwrap();
+        assert_eq!(&space[..3], b"abc");
+    }
+
+    #[test]
+    fn the_callers_memory_never_grows() {
+        let pool = Pool::new(1 << 20);
+        let mut memory = [0u8; 8];
+        // SAFETY: `memory` outlives `output`.
+        let mut output = unsafe { Output::fixed(&pool, memory.as_mut_ptr(), 8) };
+        assert_eq!(output.space(100).len(), 8);
+        assert_eq!(output.grow(9, 8).unwrap_err(), Status::OutputTooSmall { capacity: 8 });
+    }
+}

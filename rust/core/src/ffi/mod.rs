@@ -1,0 +1,10 @@
+//! Safe faces over C libraries. The only modules beside `buffer` that may say `unsafe`; each block argues its case.
+
+#![allow(unsafe_code)]
+
+pub mod address;
+pub mod awslc;
+pub mod eventfd;
+pub mod isal;
+pub mod libdeflate;
+pub mod lz4;

@@ -1,0 +1,471 @@
+//! The layer: devices, their offers, measured costs, and the choice of lane for each request.
+
+use crate::alg::{self, Algorithm, Direction, Params, Transform};
+use crate::buffer::{Output, Pool, Source};
+use crate::cost::Costs;
+use crate::device::Device;
+use crate::fork;
+use crate::operation::{Completion, Lane, Operation, Settled, UnitResult};
+use crate::queue::Refused;
+use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
+use crate::status::{Outcome, Status};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+const BEST: &str = "highest priority";
+
+/// What a layer is opened with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Work predicted below this many nanoseconds runs on the caller's thread.
+    pub inline_ns: u64,
+    /// Unused output memory kept for reuse, in bytes.
+    pub pool_bytes: usize,
+    /// Whether algorithms that are broken or outdated may be used.
+    pub allow_insecure: bool,
+}
+
+/// One device's bid, as kept by the layer.
+#[derive(Clone)]
+pub struct Bid {
+    pub device: Arc<Device>,
+    pub driver: String,
+    pub priority: i32,
+}
+
+/// See the head of this file. Shareable between threads.
+pub struct Layer {
+    pub settings: Settings,
+    pub pool: Arc<Pool>,
+    devices: RwLock<Vec<Arc<Device>>>,
+    /// By algorithm, best bid first.
+    bids: RwLock<HashMap<String, Vec<Bid>>>,
+    costs: Mutex<HashMap<String, Arc<Costs>>>,
+    generation: u64,
+    closed: AtomicBool,
+}
+
+/// An algorithm with parameters and key, compiled lazily for each device that it meets.
+pub struct Bound {
+    pub algorithm: &'static Algorithm,
+    params: Params,
+    /// Names the cost table: the algorithm and what changes its price.
+    cost_key: String,
+    /// Most transforms meet one device only; that meeting is read without a lock.
+    first: OnceLock<Met>,
+    others: Mutex<Vec<Met>>,
+}
+
+/// A transform in a device's own form, and what it costs there.
+#[derive(Clone)]
+struct Met {
+    device: Arc<Device>,
+    transform: Arc<dyn Transform>,
+    costs: Arc<Costs>,
+}
+
+impl Met {
+    fn place(&self, reason: &'static str) -> Place {
+        let Self { device, transform, costs } = self.clone();
+        Place { device, transform, costs, reason }
+    }
+}
+
+/// A transform met its device: what it takes to run there.
+#[derive(Clone)]
+pub struct Place {
+    pub device: Arc<Device>,
+    pub transform: Arc<dyn Transform>,
+    pub costs: Arc<Costs>,
+    pub reason: &'static str,
+}
+
+/// What the caller asks for beside the work itself.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Wishes {
+    pub priority: i32,
+    pub deadline: Option<Duration>,
+    /// Bounce instead of waiting when the queue is full.
+    pub must_not_wait: bool,
+}
+
+impl Layer {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            pool: Pool::new(settings.pool_bytes),
+            devices: RwLock::new(Vec::new()),
+            bids: RwLock::new(HashMap::new()),
+            costs: Mutex::new(HashMap::new()),
+            generation: fork::generation(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether this is still the process that opened the layer.
+    pub fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    /// Refuses to go on in a forked child or after closing.
+    pub fn alive(&self) -> Outcome<()> {
+        if !self.is_ours() {
+            return Err(Status::Closed("the layer was opened by the parent process; open a fresh one after a fork"));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Status::Closed("the layer is closed"));
+        }
+        Ok(())
+    }
+
+    /// Adds an opened device and its offers.
+    pub fn add(&self, device: Arc<Device>) {
+        let mut bids = self.bids.write().unwrap_or_else(PoisonError::into_inner);
+        for offer in device.engine.offers() {
+            let list = bids.entry(offer.algorithm).or_default();
+            let at = list.partition_point(|bid| bid.priority >= offer.priority);
+            list.insert(at, Bid { device: Arc::clone(&device), driver: offer.driver, priority: offer.priority });
+        }
+        self.devices.write().unwrap_or_else(PoisonError::into_inner).push(device);
+    }
+
+    pub fn devices(&self) -> Vec<Arc<Device>> {
+        self.devices.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who bids for an algorithm, best first.
+    pub fn bids(&self, algorithm: &str) -> Vec<Bid> {
+        self.bids.read().unwrap_or_else(PoisonError::into_inner).get(algorithm).cloned().unwrap_or_default()
+    }
+
+    /// Binds parameters and key to an algorithm; refuses what no device here could compile.
+    pub fn bind(&self, name: &str, params: Params) -> Outcome<Bound> {
+        self.alive()?;
+        let Some(algorithm) = alg::find(name) else {
+            return Err(Status::UnknownAlgorithm(format!("no algorithm is called {name:?}")));
+        };
+        if algorithm.insecure && !self.settings.allow_insecure {
+            return Err(Status::Usage(format!("{name} is insecure; it needs the setting allow_insecure=True")));
+        }
+        let cost_key = format!(
+            "{name}:{}:{}:{}",
+            params.level.unwrap_or(i32::MIN),
+            params.strategy.as_deref().unwrap_or(""),
+            params.key.as_ref().map_or(0, |key| key.len()),
+        );
+        let bound = Bound { algorithm, params, cost_key, first: OnceLock::new(), others: Mutex::new(Vec::new()) };
+        self.place(&bound, None)?;
+        Ok(bound)
+    }
+
+    /// Where a request of this transform goes: the named device, or the best bid that is usable.
+    pub fn place(&self, bound: &Bound, device: Option<&str>) -> Outcome<Place> {
+        if device.is_none()
+            && let Some(met) = bound.first.get().filter(|met| met.device.is_usable())
+        {
+            return Ok(met.place(BEST));
+        }
+        let bids = self.bids(bound.algorithm.name);
+        let mut declined = Vec::new();
+        for bid in &bids {
+            if device.is_some_and(|name| *name != *bid.device.name) {
+                continue;
+            }
+            if !bid.device.is_usable() {
+                declined.push(format!("{} is {}", bid.device.name, bid.device.state().name()));
+                continue;
+            }
+            let reason = match (device, declined.is_empty()) {
+                (Some(_), _) => "bound by the caller",
+                (None, true) => BEST,
+                (None, false) => "the devices before it are not usable",
+            };
+            return Ok(self.meet(bound, &bid.device)?.place(reason));
+        }
+        let name = bound.algorithm.name;
+        Err(Status::NoEngine(match device {
+            Some(device) if declined.is_empty() => {
+                let known: Vec<String> = self.devices().iter().map(|d| d.name.to_string()).collect();
+                format!("no device {device:?} offers {name}; devices here: {}", known.join(", "))
+            }
+            _ if declined.is_empty() => format!("no device here offers {name}"),
+            _ => format!("no usable device offers {name}: {}", declined.join(", ")),
+        }))
+    }
+
+    fn meet(&self, bound: &Bound, device: &Arc<Device>) -> Outcome<Met> {
+        if let Some(met) = bound.first.get().filter(|met| Arc::ptr_eq(&met.device, device)) {
+            return Ok(met.clone());
+        }
+        let mut others = bound.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(met) = others.iter().find(|met| Arc::ptr_eq(&met.device, device)) {
+            return Ok(met.clone());
+        }
+        let transform = device.engine.compile(bound.algorithm, &bound.params)?;
+        let costs = self.costs(&format!("{}/{}", device.name, bound.cost_key), bound.algorithm.kind);
+        let met = Met { device: Arc::clone(device), transform, costs };
+        if let Err(met) = bound.first.set(met.clone()) {
+            others.push(met);
+        }
+        Ok(met)
+    }
+
+    fn costs(&self, key: &str, kind: alg::Kind) -> Arc<Costs> {
+        let mut costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(costs.entry(key.to_string()).or_insert_with(|| Arc::new(Costs::new(kind))))
+    }
+
+    /// Every cost table, by device and algorithm.
+    pub fn all_costs(&self) -> Vec<(String, Arc<Costs>)> {
+        let costs = self.costs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = costs.iter().map(|(key, costs)| (key.clone(), Arc::clone(costs))).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    }
+
+    /// Whether work of this predicted time runs on the caller's own thread.
+    pub fn is_inline(&self, place: &Place, predicted_ns: u64) -> bool {
+        place.device.engine.runs_inline() && predicted_ns < self.settings.inline_ns
+    }
+
+    /// Runs a unit on this thread.
+    pub fn run_inline(
+        &self,
+        place: &Place,
+        unit: Unit,
+        direction: Direction,
+        max_output: u64,
+    ) -> (UnitResult, Completion) {
+        let bytes = cost_bytes(&unit, direction, max_output);
+        let bytes_in = unit.source.len() as u64;
+        let started = Instant::now();
+        let result = unit.run(&*place.transform, direction, max_output);
+        let run_ns = started.elapsed().as_nanos() as u64;
+        place.costs.record(direction, bytes, run_ns);
+        let stats = &place.device.stats;
+        let bytes_out = result.as_ref().map_or(0, |(output, _)| output.len() as u64);
+        stats.submitted.fetch_add(1, Ordering::Relaxed);
+        stats.inline.fetch_add(1, Ordering::Relaxed);
+        stats.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
+        stats.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
+        stats.busy_ns.fetch_add(run_ns, Ordering::Relaxed);
+        let counter = if result.is_ok() { &stats.completed } else { &stats.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let completion = Completion {
+            device: Arc::clone(&place.device.name),
+            driver: place.transform.driver(direction),
+            reason: place.reason,
+            lane: Lane::Inline,
+            queue_ns: 0,
+            run_ns,
+            attempts: 1,
+            bytes_in,
+            bytes_out,
+        };
+        (result, completion)
+    }
+
+    /// Runs several units on this thread, one after the other.
+    pub fn run_batch(&self, place: &Place, units: Vec<Unit>, direction: Direction, max_output: u64) -> Settled {
+        let num = units.len() as u64;
+        let bytes_in: usize = units.iter().map(|unit| unit.source.len()).sum();
+        let first = units.first().map_or(0, |unit| cost_bytes(unit, direction, max_output));
+        let started = Instant::now();
+        let mut results = Vec::with_capacity(units.len());
+        let (mut bytes_out, mut failed) = (0, 0);
+        for unit in units {
+            let result = unit.run(&*place.transform, direction, max_output);
+            match &result {
+                Ok((output, _)) => bytes_out += output.len() as u64,
+                Err(_) => failed += 1,
+            }
+            results.push(result);
+        }
+        let run_ns = started.elapsed().as_nanos() as u64;
+        place.costs.record(direction, first, run_ns / num.max(1));
+        let stats = &place.device.stats;
+        stats.submitted.fetch_add(num, Ordering::Relaxed);
+        stats.batch.fetch_add(num, Ordering::Relaxed);
+        stats.completed.fetch_add(num - failed, Ordering::Relaxed);
+        stats.failed.fetch_add(failed, Ordering::Relaxed);
+        stats.bytes_in.fetch_add(bytes_in as u64, Ordering::Relaxed);
+        stats.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
+        stats.busy_ns.fetch_add(run_ns, Ordering::Relaxed);
+        let completion = Completion {
+            device: Arc::clone(&place.device.name),
+            driver: place.transform.driver(direction),
+            reason: place.reason,
+            lane: Lane::Batch,
+            queue_ns: 0,
+            run_ns,
+            attempts: 1,
+            bytes_in: bytes_in as u64,
+            bytes_out,
+        };
+        Settled { units: results, completion }
+    }
+
+    /// Queues work; several units are shared among the device's workers and settle together.
+    #[allow(clippy::too_many_arguments)] // the one place where everything a request needs comes together
+    pub fn submit(
+        &self,
+        place: &Place,
+        units: Vec<Unit>,
+        direction: Direction,
+        max_output: u64,
+        wishes: Wishes,
+        operation: &Arc<Operation>,
+    ) -> Outcome<()> {
+        self.alive()?;
+        let lane = if units.len() > 1 { Lane::Batch } else { Lane::Queued };
+        let parts = if lane == Lane::Batch { place.device.options.workers.clamp(1, units.len()) } else { 1 };
+        let gather = (parts > 1).then(|| {
+            let slots = units.iter().map(|_| None).collect();
+            Arc::new(Gather { state: Mutex::new((slots, parts)) })
+        });
+        let share = units.len().div_ceil(parts).max(1);
+        let mut first = 0;
+        let mut units = units.into_iter();
+        let mut requests = Vec::with_capacity(parts);
+        for _ in 0..parts {
+            let own: Vec<Unit> = units.by_ref().take(share).collect();
+            let len = own.len();
+            let gather = gather.as_ref().map(|gather| (Arc::clone(gather), first));
+            let work = Work::Transform { transform: Arc::clone(&place.transform), direction, max_output };
+            requests.push(self.request(
+                place,
+                work,
+                own,
+                place.transform.driver(direction),
+                lane,
+                wishes,
+                operation,
+                gather,
+            ));
+            first += len;
+        }
+        // Told apart from a request whose part was refused: all parts go, or none.
+        self.enqueue(place, requests, wishes)
+    }
+
+    /// Queues the next step of a stream.
+    pub fn submit_step(
+        &self,
+        place: &Place,
+        stepper: Arc<Mutex<dyn Stepper>>,
+        driver: &'static str,
+        unit: Unit,
+        operation: &Arc<Operation>,
+    ) -> Outcome<()> {
+        self.alive()?;
+        let wishes = Wishes::default();
+        let request =
+            self.request(place, Work::Step(stepper), vec![unit], driver, Lane::Queued, wishes, operation, None);
+        self.enqueue(place, vec![request], wishes)
+    }
+
+    #[allow(clippy::too_many_arguments)] // as above
+    fn request(
+        &self,
+        place: &Place,
+        work: Work,
+        units: Vec<Unit>,
+        driver: &'static str,
+        lane: Lane,
+        wishes: Wishes,
+        operation: &Arc<Operation>,
+        gather: Option<(Arc<Gather>, usize)>,
+    ) -> Request {
+        let now = Instant::now();
+        let source_bytes: usize = units.iter().map(|unit| unit.source.len()).sum();
+        let bytes = match &work {
+            Work::Transform { transform, direction, max_output } => {
+                let out: usize = units.iter().map(|u| transform.capacity(&u.call(*direction, *max_output))).sum();
+                source_bytes.saturating_add(out)
+            }
+            Work::Step(_) => source_bytes + units.iter().map(|unit| unit.output.capacity()).sum::<usize>(),
+        };
+        Request {
+            work,
+            units,
+            operation: Arc::clone(operation),
+            device: Arc::clone(&place.device),
+            costs: Arc::clone(&place.costs),
+            gather,
+            priority: wishes.priority,
+            deadline: wishes.deadline.and_then(|d| now.checked_add(d)),
+            submitted: now,
+            driver,
+            reason: place.reason,
+            lane,
+            bytes,
+            source_bytes: source_bytes as u64,
+            attempts: 1,
+            open: true,
+            budgeted: false,
+        }
+    }
+
+    fn enqueue(&self, place: &Place, requests: Vec<Request>, wishes: Wishes) -> Outcome<()> {
+        let stats = &place.device.stats;
+        for request in requests {
+            let units = request.units.len() as u64;
+            let counter = if request.lane == Lane::Batch { &stats.batch } else { &stats.queued };
+            counter.fetch_add(units, Ordering::Relaxed);
+            stats.submitted.fetch_add(units, Ordering::Relaxed);
+            let first_of_many = request.gather.as_ref().is_none_or(|(_, first)| *first == 0);
+            let refused = if wishes.must_not_wait && first_of_many {
+                place.device.queue.try_push(request)
+            } else {
+                place.device.queue.push(request)
+            };
+            match refused {
+                Ok(()) => {}
+                Err(Refused::Full(mut request)) => {
+                    request.open = false;
+                    let budget = place.device.queue.budget();
+                    return Err(Status::QueueFull(format!(
+                        "the queue of {} is full ({} operations, {} bytes)",
+                        place.device.name, budget.operations, budget.bytes
+                    )));
+                }
+                Err(Refused::Closed(mut request)) => {
+                    if first_of_many {
+                        request.open = false;
+                        return Err(Status::Closed("the layer is closed"));
+                    }
+                    // Its siblings are on their way, so the operation ends through them: dropping fails this part.
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An output for one unit from the pool.
+    pub fn output(&self) -> Output {
+        Output::pooled(&self.pool)
+    }
+
+    /// A unit without extras, from the pool.
+    pub fn unit(&self, source: Source) -> Unit {
+        Unit { source, extra: None, output: self.output() }
+    }
+
+    /// Ends everything: queued requests fail, running ones are waited for. Idempotent; does nothing in a forked child.
+    pub fn close(&self) {
+        if !self.is_ours() || self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for device in self.devices() {
+            device.close();
+        }
+    }
+}
+
+impl Drop for Layer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,22 @@
+//! The core of acrypto: everything that runs per request or per byte. Knows no Python.
+//!
+//! A request falls: layer, lane, device queue, worker, algorithm. A completion rises: operation, completion ring, one
+//! eventfd per event loop. `alg` holds the algorithms, `engines` who runs them, `ffi` the only doors to C.
+
+#![deny(unsafe_code)]
+
+pub mod alg;
+pub mod buffer;
+pub mod cost;
+pub mod device;
+pub mod engine;
+pub mod engines;
+pub mod ffi;
+pub mod fork;
+pub mod layer;
+pub mod operation;
+pub mod queue;
+pub mod request;
+pub mod ring;
+pub mod status;
+pub mod sync;

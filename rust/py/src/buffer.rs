@@ -1,0 +1,245 @@
+//! Borrowing Python memory, and lending ours: the one file of this crate that may say `unsafe`.
+//!
+//! A [`Pin`] holds a buffer export (or, for `bytes`, simply a reference: they cannot move or change), so the memory can
+//! be neither freed nor resized while a request runs. Nothing stops another thread from *writing* to a pinned bytearray.
+//! Our contract forbids that; if it happens anyway the output is garbage in practice and undefined in theory.
+//! docs/security.md, "Borrowed memory", says so to the user.
+
+#![allow(unsafe_code)]
+
+use acrypto_core::buffer::{Output, Pool, Source};
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PySlice, PyTuple};
+use std::ffi::c_int;
+use std::sync::Arc;
+
+/// A buffer export in PyO3-free form: `PyBuffer<u8>` would refuse views whose items are not bytes.
+pub struct View(Box<ffi::Py_buffer>);
+
+// SAFETY: the struct is plain data; it is released only with the interpreter attached (see `drop`).
+unsafe impl Send for View {}
+// SAFETY: as above; shared access only reads the pointer and the length.
+unsafe impl Sync for View {}
+
+impl View {
+    fn get(object: &Bound<'_, PyAny>, flags: c_int) -> PyResult<Self> {
+        // SAFETY: an all-zero Py_buffer is what PyObject_GetBuffer expects to fill.
+        let mut view: Box<ffi::Py_buffer> = Box::new(unsafe { std::mem::zeroed() });
+        // SAFETY: `object` is alive and the interpreter attached; the view lives in a box, so it never moves.
+        let code = unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &raw mut *view, flags) };
+        if code != 0 { Err(PyErr::fetch(object.py())) } else { Ok(Self(view)) }
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.0.buf.cast()
+    }
+
+    fn len(&self) -> usize {
+        usize::try_from(self.0.len).unwrap_or(0)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // Without an interpreter (it is shutting down) the export leaks, which harms nobody any more.
+        Python::try_attach(|_| {
+            // SAFETY: filled by PyObject_GetBuffer and not released before; the interpreter is attached.
+            unsafe { ffi::PyBuffer_Release(&raw mut *self.0) };
+        });
+    }
+}
+
+/// Keeps borrowed memory in place.
+pub enum Pin {
+    Bytes(#[allow(dead_code)] Py<PyBytes>),
+    View(#[allow(dead_code)] View),
+}
+
+/// What is pinned for one operation, and where it lies.
+#[derive(Default)]
+pub struct Pins {
+    pins: Vec<Pin>,
+}
+
+type Span = (*const u8, usize);
+
+impl Pins {
+    /// Borrows one object.
+    fn pin(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Span> {
+        if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+            let slice = bytes.as_bytes();
+            let span = (slice.as_ptr(), slice.len());
+            self.pins.push(Pin::Bytes(bytes.clone().unbind()));
+            return Ok(span);
+        }
+        let view = View::get(object, ffi::PyBUF_SIMPLE).map_err(|error| explain(object, error))?;
+        let span = (view.start().cast_const(), view.len());
+        self.pins.push(Pin::View(view));
+        Ok(span)
+    }
+
+    /// Borrows a message: one buffer, or a list or tuple of buffers.
+    pub fn source(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Source> {
+        let mut spans: Vec<Span> = Vec::new();
+        if let Ok(list) = object.cast::<PyList>() {
+            for item in list.iter() {
+                spans.push(self.pin(&item)?);
+            }
+        } else if let Ok(tuple) = object.cast::<PyTuple>() {
+            for item in tuple.iter() {
+                spans.push(self.pin(&item)?);
+            }
+        } else {
+            let span = self.pin(object)?;
+            // SAFETY: pinned by `self`, which outlives the request (it is kept with the operation until release).
+            return Ok(unsafe { Source::borrowed(&[span]) });
+        }
+        // SAFETY: as above, every span is pinned by `self`.
+        Ok(unsafe { Source::borrowed(&spans) })
+    }
+
+    /// Borrows one buffer and cuts it into units of `unit` bytes, the last one perhaps shorter.
+    pub fn units(&mut self, object: &Bound<'_, PyAny>, unit: usize) -> PyResult<Vec<Source>> {
+        let (start, len) = self.pin(object)?;
+        let cut = |at: usize| {
+            // SAFETY: `at < len`, so the sum stays inside the pinned memory; the length is cut to its end.
+            unsafe { Source::borrowed(&[(start.add(at), unit.min(len - at))]) }
+        };
+        Ok((0..len).step_by(unit.max(1)).map(cut).collect())
+    }
+
+    /// Borrows writable memory for a result; refuses memory that a source lies in.
+    pub fn output(&mut self, object: &Bound<'_, PyAny>, pool: &Arc<Pool>, source: &Source) -> PyResult<Output> {
+        let view = View::get(object, ffi::PyBUF_WRITABLE).map_err(|error| explain(object, error))?;
+        let (start, capacity) = (view.start(), view.len());
+        let into = start as usize..start as usize + capacity;
+        for segment in source.segments() {
+            let from = segment.as_ptr() as usize;
+            if !segment.is_empty() && from < into.end && from + segment.len() > into.start {
+                return Err(PyBufferError::new_err("into overlaps the source"));
+            }
+        }
+        self.pins.push(Pin::View(view));
+        // SAFETY: the export is held by `self` until release, it is writable, and it overlaps no source.
+        Ok(unsafe { Output::fixed(pool, start, capacity) })
+    }
+
+    /// A copy of a short argument (nonce, tag).
+    pub fn short(object: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
+        let Some(object) = object else { return Ok(Vec::new()) };
+        if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+            return Ok(bytes.as_bytes().to_vec());
+        }
+        let view = View::get(object, ffi::PyBUF_SIMPLE).map_err(|error| explain(object, error))?;
+        // SAFETY: the export is held through this statement.
+        Ok(unsafe { std::slice::from_raw_parts(view.start().cast_const(), view.len()) }.to_vec())
+    }
+}
+
+fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let kind = object.get_type();
+    if error.is_instance_of::<PyTypeError>(object.py()) {
+        return PyTypeError::new_err(format!("a bytes-like object is wanted, not {kind}"));
+    }
+    PyBufferError::new_err(format!("{kind} does not lend its memory in one piece: {error}"))
+}
+
+/// A result: read-only bytes in pooled memory, which goes back to the pool when the object dies.
+///
+/// Lends its memory through the buffer protocol without a copy; `bytes(buffer)` copies. Compares equal to any
+/// bytes-like object of the same bytes. May be used from any thread.
+#[pyclass(frozen, module = "acrypto", name = "Buffer", sequence)]
+pub struct Buffer {
+    output: Output,
+}
+
+impl Buffer {
+    pub fn new(output: Output) -> Self {
+        Self { output }
+    }
+
+    pub fn as_slice(&self) -> &[u8] {
+        self.output.as_slice()
+    }
+}
+
+#[pymethods]
+impl Buffer {
+    fn __len__(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.as_slice())
+    }
+
+    /// The bytes, copied.
+    fn tobytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.__bytes__(py)
+    }
+
+    /// The bytes as lower-case hexadecimal digits.
+    fn hex(&self) -> String {
+        self.as_slice().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The bytes decoded to text.
+    #[pyo3(signature = (encoding = "utf-8", errors = "strict"))]
+    fn decode<'py>(&self, py: Python<'py>, encoding: &str, errors: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.__bytes__(py).call_method1("decode", (encoding, errors))
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let slice = self.as_slice();
+        if index.is_instance_of::<PySlice>() {
+            return self.__bytes__(py).as_any().get_item(index);
+        }
+        let at: isize = index.extract()?;
+        let at = if at < 0 { at + slice.len() as isize } else { at };
+        let byte = usize::try_from(at).ok().and_then(|at| slice.get(at));
+        let byte = byte.ok_or_else(|| PyIndexError::new_err("index out of range"))?;
+        Ok(byte.into_pyobject(py)?.into_any())
+    }
+
+    fn __add__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.__bytes__(py).into_any().add(other)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        match View::get(other, ffi::PyBUF_SIMPLE) {
+            Err(_) => false,
+            // SAFETY: the export is held through this expression.
+            Ok(view) => self.as_slice() == unsafe { std::slice::from_raw_parts(view.start(), view.len()) },
+        }
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.__bytes__(py).hash()
+    }
+
+    fn __repr__(&self) -> String {
+        // Never the bytes: results may be secret.
+        format!("<acrypto.Buffer of {} bytes>", self.as_slice().len())
+    }
+
+    /// # Safety
+    /// Called by the interpreter with a view to fill.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let slice = slf.get().as_slice();
+        // SAFETY: the memory lives as long as `slf`, to which PyBuffer_FillInfo takes a reference; it is never moved or
+        // written after the object is made; `view` comes from the interpreter.
+        let code = unsafe {
+            ffi::PyBuffer_FillInfo(
+                view,
+                slf.as_ptr(),
+                slice.as_ptr().cast_mut().cast(),
+                slice.len() as ffi::Py_ssize_t,
+                1,
+                flags,
+            )
+        };
+        if code != 0 { Err(PyErr::fetch(slf.py())) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,47 @@
+//! Arguments to the core's values.
+
+use crate::error::OrRaise;
+use acrypto_core::alg::Params;
+use acrypto_core::status::Status;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+use crate::buffer::Pins;
+
+/// Parameters by name, from keyword arguments. `None` means that a parameter is not given.
+pub fn params(py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Params> {
+    let mut params = Params::default();
+    let Some(given) = given else { return Ok(params) };
+    for (name, value) in given.iter() {
+        if value.is_none() {
+            continue;
+        }
+        let name: String = name.extract()?;
+        match name.as_str() {
+            "key" => params.key = Some(Zeroizing::new(Pins::short(Some(&value))?)),
+            "level" => params.level = Some(value.extract()?),
+            "strategy" => params.strategy = Some(value.extract()?),
+            "tag_len" => params.tag_len = Some(value.extract()?),
+            "digest_size" => params.digest_size = Some(value.extract()?),
+            "window" => params.window = Some(value.extract()?),
+            "hash" => params.hash = Some(value.extract()?),
+            "padding" => params.padding = Some(value.extract()?),
+            "part" => params.part = value.extract()?,
+            _ => return Err(Status::usage(format!("no parameter is called {name:?}"))).or_raise(py),
+        }
+    }
+    Ok(params)
+}
+
+/// A deadline in seconds from now.
+pub fn deadline(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    match seconds {
+        None => Ok(None),
+        Some(seconds) => match Duration::try_from_secs_f64(seconds) {
+            Ok(deadline) => Ok(Some(deadline)),
+            Err(_) => Err(Status::usage(format!("deadline is {seconds} seconds; it must be 0 or more"))).or_raise(py),
+        },
+    }
+}

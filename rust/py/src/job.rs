@@ -1,0 +1,159 @@
+//! Requests in the hands of an engine written in Python.
+
+use crate::port::lock;
+use acrypto_core::alg::{Direction, Facts, Params};
+use acrypto_core::operation::UnitResult;
+use acrypto_core::request::{Request, Work};
+use acrypto_core::status::Status;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// A request that Python must complete exactly once. Dropping it uncompleted fails its operation with DeviceLost.
+#[pyclass(frozen, module = "acrypto._core")]
+pub struct Job {
+    request: Mutex<Option<Request>>,
+    started: Instant,
+    direction: &'static str,
+    #[pyo3(get)]
+    algorithm: String,
+    params: Params,
+    #[pyo3(get)]
+    max_output: u64,
+}
+
+impl Job {
+    pub fn new(request: Request) -> Self {
+        let mut job = Self {
+            request: Mutex::new(None),
+            started: Instant::now(),
+            direction: "",
+            algorithm: String::new(),
+            params: Params::default(),
+            max_output: 0,
+        };
+        if let Work::Transform { transform, direction, max_output } = &request.work {
+            job.direction = if *direction == Direction::Generate { "random" } else { direction.name() };
+            job.max_output = *max_output;
+            if let Some((name, params)) = transform.recipe() {
+                job.algorithm = name.to_string();
+                job.params = params.clone();
+            }
+        }
+        if let Some(status) = request.must_not_start() {
+            request.fail(status);
+        } else {
+            job.request = Mutex::new(Some(request));
+        }
+        job
+    }
+
+    fn take(&self) -> Option<Request> {
+        lock(&self.request).take()
+    }
+}
+
+#[pymethods]
+impl Job {
+    /// What is asked: `compress`, `decrypt`, `digest` ...
+    #[getter]
+    fn operation(&self) -> &'static str {
+        self.direction
+    }
+
+    /// Whether it still wants to be completed; false if it was cancelled or expired before it came here.
+    #[getter]
+    fn is_open(&self) -> bool {
+        lock(&self.request).is_some()
+    }
+
+    /// The transform's parameters by name, the key among them.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        let params = &self.params;
+        if let Some(key) = &params.key {
+            dict.set_item("key", PyBytes::new(py, key))?;
+        }
+        for (name, number) in [
+            ("level", params.level.map(i64::from)),
+            ("tag_len", params.tag_len.map(|n| n as i64)),
+            ("digest_size", params.digest_size.map(|n| n as i64)),
+            ("window", params.window.map(i64::from)),
+        ] {
+            if let Some(number) = number {
+                dict.set_item(name, number)?;
+            }
+        }
+        for (name, text) in [("strategy", &params.strategy), ("hash", &params.hash), ("padding", &params.padding)] {
+            if let Some(text) = text {
+                dict.set_item(name, text)?;
+            }
+        }
+        Ok(dict)
+    }
+
+    /// The messages: tuples of (source, nonce, ad, tag), copied.
+    #[getter]
+    fn units<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        let request = lock(&self.request);
+        let Some(request) = request.as_ref() else { return Ok(list) };
+        for unit in &request.units {
+            let call = unit.call(Direction::Digest, 0);
+            let (mut gathered, mut ad) = (Vec::new(), Vec::new());
+            let parts = [call.source.contiguous(&mut gathered), call.nonce, call.ad.contiguous(&mut ad), call.tag];
+            list.append(PyTuple::new(py, parts.map(|part| PyBytes::new(py, part)))?)?;
+        }
+        Ok(list)
+    }
+
+    /// Ends the request: one result for each unit, bytes or an exception of ours. Returns false if it was ended before.
+    fn complete(&self, py: Python<'_>, results: Bound<'_, PyList>) -> PyResult<bool> {
+        let Some(mut request) = self.take() else { return Ok(false) };
+        let units = std::mem::take(&mut request.units);
+        let given = results.len();
+        let mut ended: Vec<UnitResult> = Vec::with_capacity(units.len());
+        for (index, unit) in units.into_iter().enumerate() {
+            let Ok(result) = results.get_item(index) else {
+                ended.push(Err(Status::Internal(format!("an engine gave {given} results, too few"))));
+                continue;
+            };
+            ended.push(match result.cast::<PyBytes>() {
+                Ok(bytes) => {
+                    let mut output = unit.output;
+                    let len = bytes.as_bytes().len();
+                    output.exactly(len).map(|space| space.copy_from_slice(bytes.as_bytes())).map(|()| {
+                        output.set_len(len);
+                        (output, Facts::default())
+                    })
+                }
+                Err(_) => Err(status_of(&result)),
+            });
+        }
+        let started = self.started;
+        py.detach(|| request.complete(ended, started));
+        Ok(true)
+    }
+}
+
+/// The status that an exception given by a Python engine stands for.
+fn status_of(exception: &Bound<'_, PyAny>) -> Status {
+    let name = exception.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    let message = exception.str().map(|text| text.to_string()).unwrap_or_default();
+    match name.as_str() {
+        "UsageError" => Status::Usage(message),
+        "AuthenticationError" => Status::AuthenticationFailed,
+        "CorruptInput" => {
+            let offset = exception.getattr("offset").and_then(|offset| offset.extract()).unwrap_or(0);
+            Status::Corrupt { offset, what: "damaged input" }
+        }
+        "OutputTooSmall" => Status::OutputTooSmall { capacity: 0 },
+        "LimitExceeded" => {
+            Status::LimitExceeded { limit: exception.getattr("limit").and_then(|l| l.extract()).unwrap_or(0) }
+        }
+        "DeviceLost" => Status::DeviceLost(message),
+        _ => Status::Engine { engine: name, what: message },
+    }
+}

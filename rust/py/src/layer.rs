@@ -1,0 +1,287 @@
+//! The opened layer and its engines, as Python holds them.
+
+use crate::buffer::Pins;
+use crate::convert::params;
+use crate::error::{OrRaise, raise};
+use crate::job::Job;
+use crate::operation::{Harvest, Operation};
+use crate::port::Ports;
+use crate::transform::Transform;
+use acrypto_core::device::{Device, Options};
+use acrypto_core::engine::{Engine as CoreEngine, Offer};
+use acrypto_core::engines::external::External;
+use acrypto_core::engines::faulty::{Fault, Faulty, Kind};
+use acrypto_core::engines::null::Null;
+use acrypto_core::engines::software::Software;
+use acrypto_core::layer as core;
+use acrypto_core::operation as op;
+use acrypto_core::queue::Budget;
+use acrypto_core::status::{Outcome, Status};
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// An engine of the core, not opened yet.
+#[pyclass(frozen, module = "acrypto._core")]
+pub struct Engine {
+    inner: Arc<dyn CoreEngine>,
+    external: bool,
+}
+
+#[pymethods]
+impl Engine {
+    /// The CPU, with the libraries built in.
+    #[staticmethod]
+    fn software() -> Self {
+        Self { inner: Arc::new(Software), external: false }
+    }
+
+    /// Does nothing, at once.
+    #[staticmethod]
+    #[pyo3(signature = (*, inline = true))]
+    fn null(inline: bool) -> Self {
+        Self { inner: Arc::new(Null { inline }), external: false }
+    }
+
+    /// Misbehaves on a schedule of `(kind, every, after, times, seconds)`.
+    #[staticmethod]
+    fn faulty(py: Python<'_>, inner: &Engine, schedule: Vec<(String, u64, u64, u64, f64)>) -> PyResult<Self> {
+        let mut faults = Vec::new();
+        for (kind, every, after, times, seconds) in schedule {
+            let kind = match kind.as_str() {
+                "refuse" => Kind::Refuse,
+                "delay" => Kind::Delay(Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+                "fail" => Kind::Fail,
+                "corrupt" => Kind::Corrupt,
+                "drop" => Kind::Drop,
+                "duplicate" => Kind::Duplicate,
+                "die" => Kind::Die,
+                _ => return Err(Status::usage(format!("no fault is called {kind:?}"))).or_raise(py),
+            };
+            faults.push(Fault { kind, every, after, times, done: AtomicU64::new(0) });
+        }
+        Ok(Self { inner: Arc::new(Faulty::new(Arc::clone(&inner.inner), faults)), external: false })
+    }
+
+    /// Fed from Python: `offers` are `(algorithm, driver, priority)`.
+    #[staticmethod]
+    fn external(name: String, offers: Vec<(String, String, i32)>) -> Self {
+        let offers =
+            offers.into_iter().map(|(algorithm, driver, priority)| Offer { algorithm, driver, priority }).collect();
+        Self { inner: Arc::new(External { name, offers }), external: true }
+    }
+
+    /// `(algorithm, driver, priority)` for each thing it can do.
+    fn offers(&self) -> Vec<(String, String, i32)> {
+        self.inner.offers().into_iter().map(|offer| (offer.algorithm, offer.driver, offer.priority)).collect()
+    }
+}
+
+/// What transforms and streams share of a layer.
+pub struct Shared {
+    pub core: core::Layer,
+    pub ports: Arc<Ports>,
+    pub max_output: u64,
+}
+
+impl Shared {
+    /// Makes a pending operation, enters it in the table and submits it; undoes both if the submission is refused.
+    pub fn launch(
+        &self,
+        py: Python<'_>,
+        event_loop: Option<Bound<'_, PyAny>>,
+        harvest: Harvest,
+        pins: Pins,
+        submit: impl FnOnce(&Arc<op::Operation>) -> Outcome<()> + Send,
+    ) -> PyResult<Py<Operation>> {
+        let port = self.ports.port(event_loop.as_ref())?;
+        if event_loop.is_none() {
+            self.ports.drain_threads(py);
+        }
+        let token = self.ports.reserve();
+        let core = op::Operation::new(Some(port), token);
+        let operation = Operation::pending(
+            Arc::clone(&core),
+            event_loop.map(Bound::unbind),
+            Arc::clone(&self.ports),
+            harvest,
+            pins,
+        );
+        let operation = Py::new(py, operation)?;
+        // Entered before it is submitted: the completion may come before `submit` returns.
+        self.ports.enter(token, operation.clone_ref(py));
+        if let Err(status) = submit(&core) {
+            self.ports.leave(token);
+            return Err(raise(py, &status));
+        }
+        Ok(operation)
+    }
+}
+
+/// Devices, queues and completion rings, opened and closed together. Shareable between threads.
+#[pyclass(frozen, weakref, module = "acrypto._core")]
+pub struct Layer {
+    pub shared: Arc<Shared>,
+}
+
+impl Layer {
+    fn device(&self, py: Python<'_>, name: &str) -> PyResult<Arc<Device>> {
+        let found = self.shared.core.devices().into_iter().find(|device| *device.name == *name);
+        found.ok_or_else(|| raise(py, &Status::NoEngine(format!("no device is called {name:?}"))))
+    }
+}
+
+#[pymethods]
+impl Layer {
+    #[new]
+    #[pyo3(signature = (*, inline_ns, pool_bytes, max_output, allow_insecure))]
+    fn new(inline_ns: u64, pool_bytes: usize, max_output: u64, allow_insecure: bool) -> PyResult<Self> {
+        let core = core::Layer::new(core::Settings { inline_ns, pool_bytes, allow_insecure });
+        Ok(Self { shared: Arc::new(Shared { core, ports: Arc::new(Ports::new()?), max_output }) })
+    }
+
+    /// Opens an engine as a device with its queue and workers.
+    #[pyo3(signature = (name, engine, *, workers, operations, queue_bytes, spin_ns, burst, lost_after))]
+    #[allow(clippy::too_many_arguments)] // settings, by name
+    fn add_device(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        engine: &Engine,
+        workers: usize,
+        operations: usize,
+        queue_bytes: usize,
+        spin_ns: u64,
+        burst: usize,
+        lost_after: f64,
+    ) -> PyResult<()> {
+        self.shared.core.alive().or_raise(py)?;
+        if self.shared.core.devices().iter().any(|device| *device.name == *name) {
+            return Err(raise(py, &Status::usage(format!("a device is already called {name:?}"))));
+        }
+        let options = Options {
+            workers: if engine.external { 0 } else { workers },
+            budget: Budget { operations, bytes: queue_bytes },
+            spin: Duration::from_nanos(spin_ns),
+            burst,
+            lost_after: Duration::try_from_secs_f64(lost_after).unwrap_or(Duration::MAX),
+        };
+        let device = Device::open(name, Arc::clone(&engine.inner), options);
+        self.shared.core.add(device.map_err(|error| PyOSError::new_err(error.to_string()))?);
+        Ok(())
+    }
+
+    /// Binds parameters and key to an algorithm.
+    #[pyo3(signature = (name, **parameters))]
+    fn transform(&self, py: Python<'_>, name: &str, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Transform> {
+        let recipe = self.shared.core.bind(name, params(py, parameters)?).or_raise(py)?;
+        Ok(Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) })
+    }
+
+    /// Random bytes as an operation.
+    #[pyo3(signature = (nbytes, *, device = None))]
+    fn random(&self, py: Python<'_>, nbytes: u64, device: Option<&str>) -> PyResult<Py<Operation>> {
+        let recipe = self.shared.core.bind("drbg", Default::default()).or_raise(py)?;
+        let transform = Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) };
+        transform.generate(py, nbytes, device)
+    }
+
+    /// One dict per device: state, queue, counters.
+    fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for device in self.shared.core.devices() {
+            let row = PyDict::new(py);
+            row.set_item("name", &*device.name)?;
+            row.set_item("engine", device.engine.name())?;
+            row.set_item("state", device.state().name())?;
+            row.set_item("workers", device.options.workers)?;
+            let load = device.queue.load();
+            for (name, number) in [
+                ("queued", load.queued),
+                ("waiting", load.waiting),
+                ("operations", load.operations),
+                ("bytes", load.bytes),
+                ("peak_bytes", load.peak_bytes),
+                ("max_operations", device.queue.budget().operations),
+                ("max_bytes", device.queue.budget().bytes),
+            ] {
+                row.set_item(name, number)?;
+            }
+            let stats = &device.stats;
+            for (name, counter) in [
+                ("submitted", &stats.submitted),
+                ("completed", &stats.completed),
+                ("failed", &stats.failed),
+                ("cancelled", &stats.cancelled),
+                ("refused", &stats.refused),
+                ("duplicates", &stats.duplicates),
+                ("inline", &stats.inline),
+                ("batch", &stats.batch),
+                ("queued_units", &stats.queued),
+                ("bytes_in", &stats.bytes_in),
+                ("bytes_out", &stats.bytes_out),
+                ("busy_ns", &stats.busy_ns),
+            ] {
+                row.set_item(name, counter.load(Ordering::Relaxed))?;
+            }
+            list.append(row)?;
+        }
+        Ok(list)
+    }
+
+    /// `(device, driver, priority)` of everyone who offers an algorithm, best first.
+    fn bids(&self, algorithm: &str) -> Vec<(String, String, i32)> {
+        let bids = self.shared.core.bids(algorithm);
+        bids.into_iter().map(|bid| (bid.device.name.to_string(), bid.driver, bid.priority)).collect()
+    }
+
+    /// Measured costs: `(table, direction, from_bytes, nanoseconds)`.
+    fn costs(&self) -> Vec<(String, &'static str, u64, u32)> {
+        let mut rows = Vec::new();
+        for (table, costs) in self.shared.core.all_costs() {
+            rows.extend(costs.rows().iter().map(|r| (table.clone(), r.direction.name(), r.from_bytes, r.nanoseconds)));
+        }
+        rows
+    }
+
+    /// Operations whose memory is pinned, and bytes that lie unused in the pool.
+    fn pinned(&self) -> (usize, usize) {
+        (self.shared.ports.num_in_flight(), self.shared.core.pool.idle_bytes())
+    }
+
+    /// Marks a device as dead.
+    fn break_device(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let device = self.device(py, name)?;
+        py.detach(|| device.break_down());
+        Ok(())
+    }
+
+    /// Takes requests for an external device: waits until there are some; an empty list means that it was closed.
+    fn take_jobs(&self, py: Python<'_>, name: &str, most: usize) -> PyResult<Vec<Job>> {
+        let device = self.device(py, name)?;
+        let burst = py.detach(|| device.queue.take(most, 1, || false));
+        Ok(burst.into_iter().map(Job::new).collect())
+    }
+
+    /// Whether the layer may be used: not closed, and opened by this process.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.shared.core.alive().is_ok()
+    }
+
+    /// Fails what is queued, waits for what runs, ends the workers. Idempotent; a forked child does nothing.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.shared.core.close());
+    }
+
+    /// Lets go of what is pinned and takes the rings off their event loops. After `close`.
+    fn unregister(&self, py: Python<'_>) {
+        if self.shared.core.is_ours() {
+            self.shared.ports.drain_all(py);
+            self.shared.ports.unregister(py);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The Python module `acrypto._core._native`: its export list and nothing else.
+
+#![deny(unsafe_code)]
+
+mod buffer;
+mod convert;
+mod error;
+mod info;
+mod job;
+mod layer;
+mod oneshot;
+mod operation;
+mod port;
+mod stream;
+mod transform;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use super::buffer::Buffer;
+    #[pymodule_export]
+    use super::error::set_errors;
+    #[pymodule_export]
+    use super::info::{algorithms, build_info, child_started};
+    #[pymodule_export]
+    use super::job::Job;
+    #[pymodule_export]
+    use super::layer::{Engine, Layer};
+    #[pymodule_export]
+    use super::oneshot::{
+        blake2b, blake3, compress, crc32, crc32c, decompress, decrypt, digest, encrypt, generate_key, mac, public_key,
+        random, sha1, sha224, sha256, sha384, sha512, sign, verify,
+    };
+    #[pymodule_export]
+    use super::operation::{Completion, Operation};
+    #[pymodule_export]
+    use super::stream::{Decompressor, Hasher, zstd_frame};
+    #[pymodule_export]
+    use super::transform::Transform;
+}

@@ -1,0 +1,421 @@
+//! The handle that a caller holds: awaitable in its event loop, waitable from a thread, cancellable.
+//!
+//! It speaks the protocol of `asyncio.Future` by duck typing (PEP 3156's `_asyncio_future_blocking`), so tasks, `gather`,
+//! `wait_for` and `shield` take it as it is, without a task or a future of their own around it: that would cost more
+//! than most operations. Rejected: wrapping a real `asyncio.Future`, 0.5 us to make and only usable in its loop.
+
+use crate::buffer::{Buffer, Pins};
+use crate::error::{cancelled, raise};
+use crate::port::{Ports, lock};
+use acrypto_core::operation as core;
+use acrypto_core::status::Status;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTimeoutError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What a result is given as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    Buffer,
+    Bytes,
+    /// Bytes written into the caller's memory.
+    Count,
+    Nothing,
+}
+
+/// How the results of an operation are handed out.
+#[derive(Clone, Copy)]
+pub enum Harvest {
+    One(Shape),
+    Many { each: Shape, return_exceptions: bool },
+}
+
+impl Shape {
+    pub fn convert(self, py: Python<'_>, output: acrypto_core::buffer::Output) -> PyResult<Py<PyAny>> {
+        Ok(match self {
+            Self::Buffer => Py::new(py, Buffer::new(output))?.into_any(),
+            Self::Bytes => PyBytes::new(py, output.as_slice()).unbind().into_any(),
+            Self::Count => output.len().into_pyobject(py)?.unbind().into_any(),
+            Self::Nothing => py.None(),
+        })
+    }
+}
+
+/// How an operation ended: which device ran it, why, and how long it took.
+#[pyclass(frozen, module = "acrypto", get_all)]
+pub struct Completion {
+    device: String,
+    driver: String,
+    reason: String,
+    lane: &'static str,
+    queue_ns: u64,
+    run_ns: u64,
+    attempts: u32,
+    bytes_in: u64,
+    bytes_out: u64,
+    /// CRC-32 of the uncompressed side, for parts of deflate streams.
+    checksum: Option<u32>,
+}
+
+#[pymethods]
+impl Completion {
+    fn __repr__(&self) -> String {
+        format!(
+            "<Completion on {} by {}, {}, {}: waited {} ns, ran {} ns>",
+            self.device, self.driver, self.lane, self.reason, self.queue_ns, self.run_ns
+        )
+    }
+}
+
+enum Outcome {
+    Pending,
+    Value(Py<PyAny>),
+    Error(PyErr),
+    Cancelled,
+}
+
+type Callback = (Py<PyAny>, Option<Py<PyAny>>);
+
+struct State {
+    outcome: Outcome,
+    completion: Option<(core::Completion, Option<u32>)>,
+    callbacks: Vec<Callback>,
+    pins: Pins,
+}
+
+/// See the head of this file. Any thread may wait or cancel; await it in the loop that submitted it.
+#[pyclass(frozen, weakref, module = "acrypto")]
+pub struct Operation {
+    core: Option<Arc<core::Operation>>,
+    event_loop: Option<Py<PyAny>>,
+    ports: Option<Arc<Ports>>,
+    harvest: Harvest,
+    blocking: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl Operation {
+    /// One that is done already.
+    pub fn done_now(py: Python<'_>, event_loop: Option<Py<PyAny>>, harvest: Harvest, settled: core::Settled) -> Self {
+        let made = Self {
+            core: None,
+            event_loop,
+            ports: None,
+            harvest,
+            blocking: AtomicBool::new(false),
+            state: Mutex::new(State {
+                outcome: Outcome::Pending,
+                completion: None,
+                callbacks: Vec::new(),
+                pins: Pins::default(),
+            }),
+        };
+        made.absorb(py, settled);
+        made
+    }
+
+    /// One that is on its way, with what is pinned for it.
+    pub fn pending(
+        core: Arc<core::Operation>,
+        event_loop: Option<Py<PyAny>>,
+        ports: Arc<Ports>,
+        harvest: Harvest,
+        pins: Pins,
+    ) -> Self {
+        let state = State { outcome: Outcome::Pending, completion: None, callbacks: Vec::new(), pins };
+        Self {
+            core: Some(core),
+            event_loop,
+            ports: Some(ports),
+            harvest,
+            blocking: AtomicBool::new(false),
+            state: Mutex::new(state),
+        }
+    }
+
+    pub fn is_of(&self, core: &Arc<core::Operation>) -> bool {
+        self.core.as_ref().is_some_and(|own| Arc::ptr_eq(own, core))
+    }
+
+    fn absorb(&self, py: Python<'_>, settled: core::Settled) {
+        let mut checksum = None;
+        let outcome = match self.harvest {
+            Harvest::One(shape) => {
+                let unit = settled.units.into_iter().next();
+                let unit = unit.unwrap_or_else(|| Err(Status::Internal("a completion without a result".into())));
+                match unit {
+                    Ok((output, facts)) => {
+                        checksum = facts.checksum;
+                        shape.convert(py, output)
+                    }
+                    Err(status) => Err(raise(py, &status)),
+                }
+            }
+            Harvest::Many { each, return_exceptions } => harvest_many(py, settled.units, each, return_exceptions),
+        };
+        let outcome = outcome.map_or_else(Outcome::Error, Outcome::Value);
+        let mut state = lock(&self.state);
+        state.completion = Some((settled.completion, checksum));
+        state.outcome = outcome;
+    }
+
+    /// Looks whether the core's operation has ended, and takes its result if so. Returns whether it is done.
+    fn refresh(&self, py: Python<'_>) -> bool {
+        if !matches!(lock(&self.state).outcome, Outcome::Pending) {
+            return true;
+        }
+        let Some(core) = &self.core else { return true };
+        if core.is_pending() {
+            return false;
+        }
+        if core.is_cancelled() {
+            lock(&self.state).outcome = Outcome::Cancelled;
+            return true;
+        }
+        match core.take() {
+            Some(settled) => {
+                self.absorb(py, settled);
+                true
+            }
+            // Another thread is between taking and absorbing; it holds no lock of ours for long.
+            None => !matches!(lock(&self.state).outcome, Outcome::Pending),
+        }
+    }
+
+    /// Called in a drain: the operation ended, or its engine has let go.
+    pub fn finish(&self, py: Python<'_>, own: &Py<Self>, released: bool) {
+        self.refresh(py);
+        let (callbacks, pins) = {
+            let mut state = lock(&self.state);
+            let pins = if released { std::mem::take(&mut state.pins) } else { Pins::default() };
+            (std::mem::take(&mut state.callbacks), pins)
+        };
+        drop(pins);
+        self.schedule(py, own.bind(py), callbacks);
+    }
+
+    fn schedule(&self, py: Python<'_>, own: &Bound<'_, Self>, callbacks: Vec<Callback>) {
+        let Some(event_loop) = &self.event_loop else { return };
+        for (callback, context) in callbacks {
+            let kwargs = context.map(|context| {
+                let kwargs = PyDict::new(py);
+                let _ = kwargs.set_item("context", context); // a dict of one cannot fail but for memory
+                kwargs
+            });
+            // It fails only when the loop is closed, and then nobody waits any more.
+            let _ = event_loop.bind(py).call_method("call_soon", (callback, own), kwargs.as_ref());
+        }
+    }
+
+    fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &lock(&self.state).outcome {
+            Outcome::Pending => Err(PyRuntimeError::new_err("the operation is not done yet")),
+            Outcome::Value(value) => Ok(value.clone_ref(py)),
+            Outcome::Error(error) => Err(error.clone_ref(py)),
+            Outcome::Cancelled => Err(cancelled(py)),
+        }
+    }
+}
+
+fn harvest_many(
+    py: Python<'_>,
+    units: Vec<core::UnitResult>,
+    each: Shape,
+    return_exceptions: bool,
+) -> PyResult<Py<PyAny>> {
+    let mut results = Vec::with_capacity(units.len());
+    for unit in units {
+        results.push(match unit {
+            Ok((output, _)) => each.convert(py, output)?,
+            Err(status) if return_exceptions => raise(py, &status).into_value(py).into_any(),
+            Err(status) => return Err(raise(py, &status)),
+        });
+    }
+    Ok(PyList::new(py, results)?.unbind().into_any())
+}
+
+#[pymethods]
+impl Operation {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        let py = slf.py();
+        let own = slf.get();
+        if own.refresh(py) {
+            let value = own.value(py)?;
+            return Err(PyStopIteration::new_err((value,)));
+        }
+        if own.event_loop.is_none() {
+            return Err(PyRuntimeError::new_err(
+                "the operation was submitted outside an event loop: use wait(), or submit it inside the loop",
+            ));
+        }
+        own.blocking.store(true, Ordering::Relaxed);
+        Ok(slf)
+    }
+
+    #[getter(_asyncio_future_blocking)]
+    fn is_blocking(&self) -> bool {
+        self.blocking.load(Ordering::Relaxed)
+    }
+
+    #[setter(_asyncio_future_blocking)]
+    fn set_blocking(&self, blocking: bool) {
+        self.blocking.store(blocking, Ordering::Relaxed);
+    }
+
+    /// The event loop that the operation was submitted in.
+    fn get_loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.event_loop {
+            Some(event_loop) => Ok(event_loop.clone_ref(py)),
+            None => Err(PyRuntimeError::new_err("the operation was submitted outside an event loop")),
+        }
+    }
+
+    /// Whether it has ended: with a result, an error, or cancelled.
+    fn done(&self, py: Python<'_>) -> bool {
+        self.refresh(py)
+    }
+
+    /// Whether it was cancelled.
+    fn cancelled(&self, py: Python<'_>) -> bool {
+        self.refresh(py) && matches!(lock(&self.state).outcome, Outcome::Cancelled)
+    }
+
+    /// Withdraws it; false if it has ended already. The caller is told at once; memory lingers until the engine lets go.
+    #[pyo3(signature = (msg = None))]
+    fn cancel(slf: Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> bool {
+        let _ = msg; // part of asyncio's protocol
+        let own = slf.get();
+        let Some(core) = &own.core else { return false };
+        if !core.cancel() {
+            return false;
+        }
+        own.refresh(slf.py());
+        let callbacks = std::mem::take(&mut lock(&own.state).callbacks);
+        own.schedule(slf.py(), &slf, callbacks);
+        true
+    }
+
+    /// The result, or raises what went wrong; RuntimeError while it is not done.
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.refresh(py);
+        self.value(py)
+    }
+
+    /// What went wrong, or None.
+    fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.refresh(py);
+        match &lock(&self.state).outcome {
+            Outcome::Pending => Err(PyRuntimeError::new_err("the operation is not done yet")),
+            Outcome::Value(_) => Ok(None),
+            Outcome::Error(error) => Ok(Some(error.value(py).clone().into_any().unbind())),
+            Outcome::Cancelled => Err(cancelled(py)),
+        }
+    }
+
+    /// Calls `callback(operation)` from the event loop once it is done.
+    #[pyo3(signature = (callback, *, context = None))]
+    fn add_done_callback(
+        slf: Bound<'_, Self>,
+        callback: Bound<'_, PyAny>,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let own = slf.get();
+        if own.event_loop.is_none() {
+            return Err(PyRuntimeError::new_err("the operation was submitted outside an event loop"));
+        }
+        let entry = (callback.unbind(), context.map(Bound::unbind));
+        if own.refresh(py) {
+            own.schedule(py, &slf, vec![entry]);
+        } else {
+            lock(&own.state).callbacks.push(entry);
+        }
+        Ok(())
+    }
+
+    /// Takes back every registration of `callback`; returns how many.
+    fn remove_done_callback(&self, callback: Bound<'_, PyAny>) -> usize {
+        let all = std::mem::take(&mut lock(&self.state).callbacks);
+        let before = all.len();
+        // Comparing runs Python code, so the lock is not held.
+        let kept: Vec<Callback> =
+            all.into_iter().filter(|(known, _)| !callback.eq(known.bind(callback.py())).unwrap_or(false)).collect();
+        let removed = before - kept.len();
+        lock(&self.state).callbacks.extend(kept);
+        removed
+    }
+
+    /// Blocks this thread until it is done and gives the result. TimeoutError leaves the operation running.
+    #[pyo3(signature = (timeout = None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        if let Some(core) = self.core.as_ref().filter(|core| core.is_pending()) {
+            let limit = timeout.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX));
+            // In steps, so that a signal (Ctrl-C) gets through to Python.
+            let started = std::time::Instant::now();
+            loop {
+                let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
+                let step = left.unwrap_or(Duration::MAX).min(Duration::from_millis(100));
+                if py.detach(|| core.wait(Some(step))) {
+                    break;
+                }
+                py.check_signals()?;
+                if left.is_some_and(|left| left <= step) {
+                    return Err(PyTimeoutError::new_err("the operation is not done yet"));
+                }
+            }
+        }
+        while !self.refresh(py) {
+            py.detach(std::thread::yield_now);
+        }
+        if let Some(ports) = self.ports.as_ref().filter(|_| self.event_loop.is_none()) {
+            ports.drain_threads(py);
+        }
+        self.value(py)
+    }
+
+    /// How it was run; None until it is done, or when it was cancelled before.
+    #[getter]
+    fn completion(&self, py: Python<'_>) -> Option<Completion> {
+        self.refresh(py);
+        let state = lock(&self.state);
+        let (completion, checksum) = state.completion.as_ref()?;
+        Some(Completion {
+            device: completion.device.to_string(),
+            driver: completion.driver.to_string(),
+            reason: completion.reason.to_string(),
+            lane: completion.lane.name(),
+            queue_ns: completion.queue_ns,
+            run_ns: completion.run_ns,
+            attempts: completion.attempts,
+            bytes_in: completion.bytes_in,
+            bytes_out: completion.bytes_out,
+            checksum: *checksum,
+        })
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        self.refresh(py);
+        let state = lock(&self.state);
+        let word = match &state.outcome {
+            Outcome::Pending => "pending",
+            Outcome::Value(_) => "done",
+            Outcome::Error(_) => "failed",
+            Outcome::Cancelled => "cancelled",
+        };
+        match &state.completion {
+            Some((completion, _)) => format!("<Operation {word} on {}>", completion.device),
+            None => format!("<Operation {word}>"),
+        }
+    }
+}

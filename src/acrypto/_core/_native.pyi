@@ -1,0 +1,676 @@
+"""The boundary between Python and Rust, on one page."""
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from typing import Any, Generic, SupportsIndex, TypeAlias, TypeVar, final, overload
+
+from typing_extensions import Buffer as BytesLike
+
+# One message: a bytes-like object, or a list or tuple of them (its segments in order).
+Source: TypeAlias = BytesLike | list[Any] | tuple[Any, ...]
+T_co = TypeVar("T_co", covariant=True)
+
+@final
+class Buffer:
+    """A result: read-only bytes in pooled memory, lent without a copy through the buffer protocol."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> int: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> bytes: ...
+    def __add__(self, other: BytesLike, /) -> bytes: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def tobytes(self) -> bytes: ...
+    def hex(self) -> str: ...
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str: ...
+
+@final
+class Completion:
+    """How an operation ended: which device ran it, why, and how long it took."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def driver(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def lane(self) -> str: ...
+    @property
+    def queue_ns(self) -> int: ...
+    @property
+    def run_ns(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def bytes_in(self) -> int: ...
+    @property
+    def bytes_out(self) -> int: ...
+    @property
+    def checksum(self) -> int | None: ...
+
+@final
+class Operation(Awaitable[T_co], Generic[T_co]):
+    """The handle of a request. Await it in the loop that submitted it, or `wait` in a thread. Any thread may cancel."""
+
+    _asyncio_future_blocking: bool
+    def __await__(self) -> Generator[Any, None, T_co]: ...
+    def __iter__(self) -> Generator[Any, None, T_co]: ...
+    def __next__(self) -> Operation[T_co]: ...
+    def get_loop(self) -> Any: ...
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def cancel(self, msg: object = None) -> bool: ...
+    def result(self) -> T_co: ...
+    def exception(self) -> BaseException | None: ...
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Any = None) -> None: ...
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int: ...
+    def wait(self, timeout: float | None = None) -> T_co: ...
+    @property
+    def completion(self) -> Completion | None: ...
+
+@final
+class Job:
+    """A request in the hands of an engine written in Python. Complete it exactly once."""
+
+    @property
+    def operation(self) -> str: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def params(self) -> dict[str, Any]: ...
+    @property
+    def max_output(self) -> int: ...
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def units(self) -> list[tuple[bytes, bytes, bytes, bytes]]: ...
+    def complete(self, results: list[bytes | Exception]) -> bool: ...
+
+@final
+class Engine:
+    """An engine of the core, not opened yet."""
+
+    @staticmethod
+    def software() -> Engine: ...
+    @staticmethod
+    def null(*, inline: bool = True) -> Engine: ...
+    @staticmethod
+    def faulty(inner: Engine, schedule: Sequence[tuple[str, int, int, int, float]]) -> Engine: ...
+    @staticmethod
+    def external(name: str, offers: Sequence[tuple[str, str, int]]) -> Engine: ...
+    def offers(self) -> list[tuple[str, str, int]]: ...
+
+class Transform:
+    """An algorithm with its parameters and key, bound to no device. Shareable between threads."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    def public_key(self) -> bytes: ...
+    def explain(self, nbytes: int) -> list[tuple[str, str, str, str, int, str]]: ...
+    @overload
+    def compress(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def compress(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_compress(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def try_compress(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def decompress(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def decompress(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_decompress(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def try_decompress(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def digest(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def digest(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_digest(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def try_digest(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def mac(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def mac(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_mac(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def try_mac(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def sign(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def sign(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_sign(
+        self,
+        data: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def try_sign(
+        self,
+        data: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def agree(
+        self,
+        peer: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def agree(
+        self,
+        peer: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_agree(
+        self,
+        peer: Source,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[bytes]: ...
+    @overload
+    def try_agree(
+        self,
+        peer: Source,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def encrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def encrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_encrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def try_encrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def decrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def decrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_decrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def try_decrypt(
+        self,
+        nonce: BytesLike,
+        data: Source,
+        ad: Source | None = None,
+        *,
+        into: BytesLike,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[int]: ...
+    def verify(
+        self,
+        tag: BytesLike,
+        data: Source,
+        *,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[None]: ...
+    def try_verify(
+        self,
+        tag: BytesLike,
+        data: Source,
+        *,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[None]: ...
+    def compress_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def try_compress_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def decompress_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def try_decompress_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def digest_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def try_digest_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def mac_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def try_mac_many(
+        self,
+        data: Iterable[Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def encrypt_many(
+        self,
+        nonces: Iterable[BytesLike],
+        data: Iterable[Source],
+        ads: Iterable[Source] | None = None,
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def try_encrypt_many(
+        self,
+        nonces: Iterable[BytesLike],
+        data: Iterable[Source],
+        ads: Iterable[Source] | None = None,
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def decrypt_many(
+        self,
+        nonces: Iterable[BytesLike],
+        data: Iterable[Source],
+        ads: Iterable[Source] | None = None,
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+    def try_decrypt_many(
+        self,
+        nonces: Iterable[BytesLike],
+        data: Iterable[Source],
+        ads: Iterable[Source] | None = None,
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+    ) -> Operation[list[Buffer]]: ...
+
+class Layer:
+    """Devices, queues and completion rings, opened and closed together. Shareable between threads."""
+
+    def __new__(cls, *, inline_ns: int, pool_bytes: int, max_output: int, allow_insecure: bool) -> Layer: ...
+    def add_device(
+        self,
+        name: str,
+        engine: Engine,
+        *,
+        workers: int,
+        operations: int,
+        queue_bytes: int,
+        spin_ns: int,
+        burst: int,
+        lost_after: float,
+    ) -> None: ...
+    def transform(self, name: str, **parameters: Any) -> Transform: ...
+    def random(self, nbytes: int, *, device: str | None = None) -> Operation[bytes]: ...
+    def devices(self) -> list[dict[str, Any]]: ...
+    def bids(self, algorithm: str) -> list[tuple[str, str, int]]: ...
+    def costs(self) -> list[tuple[str, str, int, int]]: ...
+    def pinned(self) -> tuple[int, int]: ...
+    def break_device(self, name: str) -> None: ...
+    def take_jobs(self, name: str, most: int) -> list[Job]: ...
+    @property
+    def is_open(self) -> bool: ...
+    def close(self) -> None: ...
+    def unregister(self) -> None: ...
+
+@final
+class Decompressor:
+    """A decompressor in steps, for data larger than memory. One step at a time."""
+
+    def __new__(cls, layer: Layer, format: str, window: BytesLike | None = None) -> Decompressor: ...
+    def step(self, data: Source, room: int, *, end: bool = False) -> Operation[Buffer]: ...
+    def last(self) -> tuple[int, int, bool] | None: ...
+
+@final
+class Hasher:
+    """A digest or MAC in steps. One step at a time."""
+
+    def __new__(cls, layer: Layer, algorithm: str, **parameters: Any) -> Hasher: ...
+    def update(self, data: Source) -> Operation[None]: ...
+    def finish(self) -> bytes: ...
+
+def zstd_frame(data: BytesLike) -> tuple[int, int | None] | None: ...
+def set_errors(classes: dict[str, type[BaseException]]) -> None: ...
+def build_info() -> dict[str, Any]: ...
+def algorithms() -> list[dict[str, Any]]: ...
+def child_started() -> None: ...
+
+# Synchronous one-shots.
+def sha1(data: Source) -> bytes: ...
+def sha224(data: Source) -> bytes: ...
+def sha256(data: Source) -> bytes: ...
+def sha384(data: Source) -> bytes: ...
+def sha512(data: Source) -> bytes: ...
+def blake2b(data: Source) -> bytes: ...
+def blake3(data: Source) -> bytes: ...
+def crc32(data: Source) -> bytes: ...
+def crc32c(data: Source) -> bytes: ...
+def digest(name: str, data: Source, **parameters: Any) -> bytes: ...
+def mac(name: str, key: BytesLike, data: Source, **parameters: Any) -> bytes: ...
+def compress(name: str, data: Source, **parameters: Any) -> Buffer: ...
+def decompress(name: str, data: Source, *, max_output: int | None = None) -> Buffer: ...
+def encrypt(
+    name: str, key: BytesLike, nonce: BytesLike, data: Source, ad: Source | None = None, **parameters: Any
+) -> Buffer: ...
+def decrypt(
+    name: str, key: BytesLike, nonce: BytesLike, data: Source, ad: Source | None = None, **parameters: Any
+) -> Buffer: ...
+def sign(name: str, key: BytesLike, data: Source, **parameters: Any) -> bytes: ...
+def verify(name: str, key: BytesLike, tag: BytesLike, data: Source, **parameters: Any) -> None: ...
+def random(nbytes: int) -> bytes: ...
+def generate_key(name: str, **parameters: Any) -> bytes: ...
+def public_key(name: str, key: BytesLike) -> bytes: ...

@@ -1,0 +1,1 @@
+"""The hands: one file per engine, one list of them."""

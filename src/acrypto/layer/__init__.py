@@ -1,0 +1,1 @@
+"""What users hold: the layer, its transforms, its operations."""

@@ -1,0 +1,325 @@
+"""The layer: engines opened as devices, and everything one can ask of them. The only composition root."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+
+from acrypto import _core
+from acrypto.engines.catalogue import ENGINES
+from acrypto.layer.views import Device, Explanation
+from acrypto.model.errors import NoEngine, UsageError
+from acrypto.model.settings import Settings
+from acrypto.registry import listing
+from acrypto.registry.absent import ABSENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import TypedDict
+
+    from typing_extensions import Buffer as BytesLike
+    from typing_extensions import Self, Unpack
+
+    from acrypto._core._native import Source
+    from acrypto.engines.base import Engine
+    from acrypto.layer.pump import Pump
+    from acrypto.registry.listing import AlgorithmRow
+
+    class Wishes(TypedDict, total=False):
+        """What every operation takes by name."""
+
+        priority: int
+        deadline: float | None
+        device: str | None
+
+
+#: Keyless transforms that a layer keeps for its own convenience methods; more are made anew each time.
+MAX_CACHED = 64
+
+_open_layers: weakref.WeakSet[Layer] = weakref.WeakSet()
+
+
+class Layer:
+    """Devices, queues and completions, opened and closed together.
+
+    Made by `acrypto.open`. Use it as `async with` in an event loop or as `with` in threads; any number of threads and
+    loops may share it. Every method that does work submits it at once and gives an `Operation`: await it in the loop
+    that called, or `wait()` for it in a thread. Sources are borrowed until the operation ends: do not write to them
+    before. Results are `Buffer`s (bytes-like) for data, `bytes` for digests, tags and random numbers.
+
+    Args:
+        engines: which engines to open, by name or as instances; by default every one that is present and not only
+            opened by name.
+        settings: how; see `Settings`.
+
+    Raises:
+        UsageError: an engine's name is not in the catalogue.
+        NoEngine: an engine that was asked for by name is absent; says why.
+    """
+
+    def __init__(self, engines: Iterable[str | Engine] | None = None, *, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings()
+        self._native = _core.Layer(
+            inline_ns=int(self.settings.inline_us * 1000),
+            pool_bytes=self.settings.pool_bytes,
+            max_output=self.settings.max_output,
+            allow_insecure=self.settings.allow_insecure,
+        )
+        self._cache: dict[object, _core.Transform] = {}
+        self._pumps: list[Pump] = []
+        for engine in _chosen(engines):
+            self._open(engine)
+        _open_layers.add(self)
+
+    def _open(self, engine: Engine) -> None:
+        taken = sum(device.engine == engine.name for device in self.devices())
+        name = f"{engine.name}{taken}"
+        native = engine.native()
+        external = native is None
+        if native is None:
+            offers = [(offer.algorithm, offer.driver, offer.priority) for offer in engine.offers()]
+            native = _core.Engine.external(engine.name, offers)
+        settings = self.settings
+        self._native.add_device(
+            name,
+            native,
+            workers=settings.workers,
+            operations=settings.queue_operations,
+            queue_bytes=settings.queue_bytes,
+            spin_ns=int(settings.spin_us * 1000),
+            burst=settings.burst,
+            lost_after=settings.lost_after,
+        )
+        if external:
+            from acrypto.layer.pump import Pump
+
+            pump = Pump(self._native, name, engine)
+            pump.start()
+            self._pumps.append(pump)
+
+    # ---- Life
+
+    @property
+    def is_open(self) -> bool:
+        """Whether work may be submitted: not closed, and not inherited from a parent process."""
+        return self._native.is_open
+
+    def close(self) -> None:
+        """Ends the layer: queued operations fail with ClosedError, running ones are waited for. Idempotent.
+
+        Blocks this thread until the workers have ended; in an event loop use `aclose`.
+        """
+        self._stop()
+        self._native.unregister()
+
+    def _stop(self) -> None:
+        self._native.close()
+        while self._pumps:
+            self._pumps.pop().stop()
+        self._cache.clear()
+
+    async def aclose(self) -> None:
+        """Like `close`, without blocking the event loop."""
+        import asyncio
+
+        if self.is_open:
+            await asyncio.get_running_loop().run_in_executor(None, self._stop)
+        self._native.unregister()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        native = getattr(self, "_native", None)
+        if native is not None and native.is_open:
+            import warnings
+
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=1)
+            self.close()
+
+    def __repr__(self) -> str:
+        if not self.is_open:
+            return "<Layer: closed>"
+        devices = self.devices()
+        active = sum(device.operations for device in devices)
+        return f"<Layer on {', '.join(device.name for device in devices) or 'no device'}: {active} active>"
+
+    # ---- Transforms
+
+    def transform(
+        self,
+        name: str,
+        *,
+        key: BytesLike | None = None,
+        level: int | None = None,
+        strategy: str | None = None,
+        tag_len: int | None = None,
+        digest_size: int | None = None,
+        window: int | None = None,
+        hash: str | None = None,  # noqa: A002 - the field's word for it
+        padding: str | None = None,
+    ) -> _core.Transform:
+        """An algorithm with its parameters and key: reusable, shareable between threads, bound to no device.
+
+        Args:
+            name: in the kernel's grammar: `deflate`, `gcm(aes)`, `hmac(sha256)`.
+            key: key bytes; PKCS#8 or SubjectPublicKeyInfo in DER for signatures. Copied, and wiped with the transform.
+            level: of compression; gzip's 0 to 9 for the deflate family.
+            strategy: "fixed" for fixed Huffman codes (deflate family).
+            tag_len: bytes of an AEAD's or MAC's tag.
+            digest_size: bytes of a digest whose size is variable.
+            window: log2 of the history window, where a codec lets one choose.
+            hash: of a signature: "sha256", "sha384", "sha512".
+            padding: of an RSA signature: "pss" or "pkcs1".
+
+        Raises:
+            UnknownAlgorithm: no such name.
+            NoEngine: the name is known, but nothing here can do it.
+            UsageError: a parameter is wrong, missing, or not the algorithm's.
+            ClosedError: the layer is closed.
+        """
+        if name in ABSENT:
+            raise NoEngine(f"{name} is absent: {ABSENT[name]}")
+        return self._native.transform(
+            name,
+            key=key,
+            level=level,
+            strategy=strategy,
+            tag_len=tag_len,
+            digest_size=digest_size,
+            window=window,
+            hash=hash,
+            padding=padding,
+        )
+
+    def _kept(
+        self, name: str, *, level: int | None = None, strategy: str | None = None, digest_size: int | None = None
+    ) -> _core.Transform:
+        key = (name, level, strategy, digest_size)
+        found = self._cache.get(key)
+        if found is None:
+            found = self.transform(name, level=level, strategy=strategy, digest_size=digest_size)
+            if len(self._cache) < MAX_CACHED:
+                self._cache[key] = found
+        return found
+
+    # ---- Work
+
+    def compress(
+        self,
+        name: str,
+        data: Source,
+        *,
+        level: int | None = None,
+        strategy: str | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> _core.Operation[_core.Buffer]:
+        """Compresses one message with `deflate`, `zlib`, `gzip`, `zstd`, `lz4` or `lz4-block`."""
+        return self._kept(name, level=level, strategy=strategy).compress(data, **wishes)
+
+    def decompress(
+        self, name: str, data: Source, *, max_output: int | None = None, **wishes: Unpack[Wishes]
+    ) -> _core.Operation[_core.Buffer]:
+        """Decompresses one message to its end, all members or frames of it.
+
+        Raises, when awaited:
+            CorruptInput: damaged, truncated or followed by something else.
+            LimitExceeded: more than `max_output` bytes (the setting `max_output` unless given).
+        """
+        return self._kept(name).decompress(data, max_output=max_output, **wishes)
+
+    def digest(
+        self, name: str, data: Source, *, digest_size: int | None = None, **wishes: Unpack[Wishes]
+    ) -> _core.Operation[bytes]:
+        """The digest or checksum of one message."""
+        return self._kept(name, digest_size=digest_size).digest(data, **wishes)
+
+    def mac(
+        self, name: str, key: BytesLike, data: Source, *, tag_len: int | None = None, **wishes: Unpack[Wishes]
+    ) -> _core.Operation[bytes]:
+        """The tag of one message under a key. For many messages make a transform once."""
+        return self.transform(name, key=key, tag_len=tag_len).mac(data, **wishes)
+
+    def random(self, nbytes: int, *, device: str | None = None) -> _core.Operation[bytes]:
+        """Random bytes fit for keys, from a DRBG seeded by the system (NIST SP 800-90A)."""
+        if nbytes < 0:
+            raise UsageError(f"{nbytes} random bytes; the number must be 0 or more")
+        return self._native.random(nbytes, device=device)
+
+    # ---- Views
+
+    def devices(self) -> list[Device]:
+        """Every device with its state, queue and counters, at this moment."""
+        return [Device(facts) for facts in self._native.devices()]
+
+    def algorithms(self) -> list[AlgorithmRow]:
+        """Every algorithm that is known here: who offers it, or why nobody does."""
+        return listing.rows(self._native)
+
+    def costs(self) -> list[tuple[str, str, int, int]]:
+        """What was measured: (device/algorithm:parameters, direction, smallest bytes of the size class, nanoseconds)."""
+        return self._native.costs()
+
+    def explain(
+        self, name: str, *, nbytes: int, level: int | None = None, strategy: str | None = None, key: BytesLike | None = None
+    ) -> list[Explanation]:
+        """Where operations of this algorithm on `nbytes` would run, and why; one line for each direction."""
+        rows = self.transform(name, level=level, strategy=strategy, key=key).explain(nbytes)
+        return [Explanation(*row) for row in rows]
+
+    def lingering(self) -> int:
+        """Operations whose memory is pinned now: in flight, or cancelled while an engine had not let go yet."""
+        return self._native.pinned()[0]
+
+
+def _chosen(engines: Iterable[str | Engine] | None) -> list[Engine]:
+    """The engines to open, instantiated and present."""
+    if engines is None:
+        made = [kind() for kind in ENGINES.values() if kind.by_default]
+        return [engine for engine in made if engine.probe() is None]
+    chosen = []
+    for wanted in engines:
+        engine = wanted
+        if isinstance(engine, str):
+            if engine not in ENGINES:
+                raise UsageError(f"no engine is called {engine!r}; known: {', '.join(ENGINES)}")
+            engine = ENGINES[engine]()
+        absent = engine.probe()
+        if absent is not None:
+            raise NoEngine(f"engine {engine.name} is absent: {absent.reason}")
+        chosen.append(engine)
+    return chosen
+
+
+def _close_all() -> None:
+    # Workers must not outlive the interpreter, whose memory they may be writing to.
+    for layer in list(_open_layers):
+        layer.close()
+
+
+atexit.register(_close_all)
+
+
+def open(  # noqa: A001 - the face's word
+    engines: Iterable[str | Engine] | None = None, *, settings: Settings | None = None
+) -> Layer:
+    """Opens a layer: `async with acrypto.open() as layer:` in a loop, `with acrypto.open() as layer:` in threads.
+
+    See `Layer` for the arguments and errors.
+    """
+    return Layer(engines, settings=settings)

@@ -1,0 +1,1 @@
+"""The words: errors, offers, settings. Values only."""
