@@ -142,6 +142,21 @@ fn relaxed_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Zeroed memory, or nothing: a size may come from a caller or an input, and must not abort the process.
+fn zeroed(len: usize) -> Vec<u8> {
+    let Ok(layout) = std::alloc::Layout::array::<u8>(len) else { return Vec::new() };
+    if len == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the layout is not of size zero.
+    let start = unsafe { std::alloc::alloc_zeroed(layout) };
+    if start.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: allocated just above by the global allocator, for exactly `len` bytes, all initialised to zero.
+    unsafe { Vec::from_raw_parts(start, len, len) }
+}
+
 impl Pool {
     /// A pool that keeps at most `max_idle_bytes` of unused buffers.
     pub fn new(max_idle_bytes: usize) -> Arc<Self> {
@@ -168,11 +183,11 @@ impl Pool {
         (bits <= LARGEST_CLASS).then_some(bits)
     }
 
-    /// A buffer of at least `capacity` initialised bytes.
+    /// A buffer of at least `capacity` initialised bytes; an empty one if the system has no more memory.
     fn take(&self, capacity: usize) -> Vec<u8> {
         let Some(class) = Self::class_of(capacity).filter(|_| self.is_ours()) else {
             self.misses.fetch_add(1, Ordering::Relaxed);
-            return vec![0; capacity];
+            return zeroed(capacity);
         };
         let list = self.classes.get((class - SMALLEST_CLASS) as usize);
         if let Some(memory) = list.and_then(|list| relaxed_lock(list).pop()) {
@@ -180,7 +195,7 @@ impl Pool {
             return memory;
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        vec![0; 1 << class]
+        zeroed(1 << class)
     }
 
     fn give(&self, memory: Vec<u8>) {
@@ -193,6 +208,10 @@ impl Pool {
             relaxed_lock(list).push(memory);
         }
     }
+}
+
+fn no_memory(wanted: usize) -> Status {
+    Status::Engine { engine: "memory".into(), what: format!("the system has no {wanted} bytes more") }
 }
 
 /// Where the bytes of an output lie.
@@ -284,9 +303,11 @@ impl Output {
 
     /// Like [`space`](Self::space), but refuses when fewer than `needed` bytes are there.
     pub fn exactly(&mut self, needed: usize) -> Outcome<&mut [u8]> {
+        let is_fixed = self.is_fixed();
         let space = self.space(needed);
         let capacity = space.len();
-        space.get_mut(..needed).ok_or(Status::OutputTooSmall { capacity })
+        let short = if is_fixed { Status::OutputTooSmall { capacity } } else { no_memory(needed) };
+        space.get_mut(..needed).ok_or(short)
     }
 
     /// More space, with the first `keep` bytes in place; refused for the caller's memory.
@@ -296,6 +317,9 @@ impl Output {
                 return Err(Status::OutputTooSmall { capacity: self.capacity() });
             }
             let mut larger = self.pool.take(wanted);
+            if larger.len() < wanted {
+                return Err(no_memory(wanted));
+            }
             if let (Some(to), Some(from)) = (larger.get_mut(..keep), self.bytes().get(..keep)) {
                 to.copy_from_slice(from);
             }

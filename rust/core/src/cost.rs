@@ -72,13 +72,14 @@ impl Costs {
 
     fn prior(&self, bytes: usize) -> u64 {
         let bytes = bytes as u64;
-        match self.kind {
-            Kind::Compression => 5_000 + bytes * 30,
-            Kind::Digest | Kind::Mac => 1_000 + bytes * 3,
-            Kind::Cipher | Kind::Aead => 1_000 + bytes * 2,
-            Kind::Random => 2_000 + bytes * 5,
-            Kind::Signature | Kind::Agreement => 300_000 + bytes * 3,
-        }
+        let (fixed, each) = match self.kind {
+            Kind::Compression => (5_000, 30),
+            Kind::Digest | Kind::Mac => (1_000, 3),
+            Kind::Cipher | Kind::Aead => (1_000, 2),
+            Kind::Random => (2_000, 5),
+            Kind::Signature | Kind::Agreement => (300_000, 3),
+        };
+        bytes.saturating_mul(each).saturating_add(fixed)
     }
 
     /// What was measured so far.

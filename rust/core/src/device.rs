@@ -82,8 +82,8 @@ pub struct Device {
     pub options: Options,
     state: AtomicU8,
     workers: Mutex<Vec<JoinHandle<()>>>,
-    /// Operations in the hands of an engine that may lose them, oldest first.
-    watched: Mutex<VecDeque<(Instant, Arc<Operation>)>>,
+    /// Operations in the hands of an engine that may lose them.
+    watched: Mutex<Vec<(Instant, Arc<Operation>)>>,
     bedtime: Condvar,
 }
 
@@ -98,20 +98,27 @@ impl Device {
             options,
             state: AtomicU8::new(State::Up as u8),
             workers: Mutex::new(Vec::new()),
-            watched: Mutex::new(VecDeque::new()),
+            watched: Mutex::new(Vec::new()),
             bedtime: Condvar::new(),
         });
-        if device.engine.may_lose() {
-            let own = Arc::clone(&device);
-            let thread = std::thread::Builder::new().name(format!("{name}/watch")).spawn(move || own.watch())?;
-            lock(&device.workers).push(thread);
-        }
-        for index in 0..options.workers {
-            let own = Arc::clone(&device);
-            let thread = std::thread::Builder::new().name(format!("{name}/{index}")).spawn(move || own.work())?;
-            lock(&device.workers).push(thread);
+        if let Err(error) = device.start() {
+            device.close(); // ends the threads that did start
+            return Err(error);
         }
         Ok(device)
+    }
+
+    fn start(self: &Arc<Self>) -> std::io::Result<()> {
+        let spawn = |name: String, body: fn(Arc<Self>)| {
+            let own = Arc::clone(self);
+            let thread = std::thread::Builder::new().name(name).spawn(move || body(own))?;
+            lock(&self.workers).push(thread);
+            Ok(())
+        };
+        if self.engine.may_lose() {
+            spawn(format!("{}/watch", self.name), Self::watch)?;
+        }
+        (0..self.options.workers).try_for_each(|index| spawn(format!("{}/{index}", self.name), Self::work))
     }
 
     pub fn state(&self) -> State {
@@ -141,7 +148,19 @@ impl Device {
     pub fn break_down(&self) {
         self.move_state(State::Up, State::Broken);
         self.move_state(State::Suspect, State::Broken);
-        for request in self.queue.take_now(usize::MAX) {
+        // Failing some lets in others that waited behind the budget.
+        loop {
+            let burst = self.queue.take_now(usize::MAX);
+            if burst.is_empty() {
+                return;
+            }
+            self.lose_all(burst);
+        }
+    }
+
+    /// Ends requests that a dead device cannot serve.
+    pub fn lose_all(&self, burst: VecDeque<Request>) {
+        for request in burst {
             request.fail(Status::DeviceLost(self.name.to_string()));
         }
     }
@@ -162,11 +181,19 @@ impl Device {
             if burst.is_empty() {
                 return;
             }
-            if self.engine.may_lose() {
-                let now = Instant::now();
-                lock(&self.watched).extend(burst.iter().map(|request| (now, Arc::clone(&request.operation))));
+            if self.state() == State::Broken {
+                self.lose_all(burst);
+                continue;
             }
-            self.engine.submit(&mut burst);
+            if self.engine.may_lose() {
+                let offered: Vec<_> = burst.iter().map(|request| Arc::clone(&request.operation)).collect();
+                self.engine.submit(&mut burst);
+                let accepted = offered.len() - burst.len();
+                let now = Instant::now();
+                lock(&self.watched).extend(offered.into_iter().take(accepted).map(|operation| (now, operation)));
+            } else {
+                self.engine.submit(&mut burst);
+            }
             if !burst.is_empty() {
                 self.stats.refused.fetch_add(1, Ordering::Relaxed);
                 if self.queue.is_closed() || !self.is_usable() {
@@ -184,13 +211,13 @@ impl Device {
         let mut watched = lock(&self.watched);
         while self.state() != State::Closed {
             let now = Instant::now();
-            let expired = |(since, operation): &(Instant, Arc<Operation>)| {
-                operation.is_released() || now.duration_since(*since) >= self.options.lost_after
-            };
-            while watched.front().is_some_and(expired) {
-                let Some((_, operation)) = watched.pop_front() else { break };
-                operation.lose(self.lost());
-            }
+            watched.retain(|(since, operation)| {
+                let is_late = now.duration_since(*since) >= self.options.lost_after;
+                if is_late {
+                    operation.lose(self.lost());
+                }
+                !is_late && !operation.is_released()
+            });
             let nap = self.options.lost_after / 4;
             watched = self.bedtime.wait_timeout(watched, nap).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -216,14 +243,18 @@ impl Device {
         let rest = self.queue.close();
         self.state.store(State::Closed as u8, Ordering::Release);
         drop(rest);
+        // Under the lock, or the watcher could look at the state before and fall asleep after this call.
+        drop(lock(&self.watched));
         self.bedtime.notify_all();
-        self.engine.close();
         let own = std::thread::current().id();
-        for worker in std::mem::take(&mut *lock(&self.workers)) {
+        let workers = std::mem::take(&mut *lock(&self.workers));
+        for worker in workers {
             // A worker may drop the last reference to its own device.
             if worker.thread().id() != own {
                 let _ = worker.join(); // a worker cannot panic: engines' panics are caught per unit
             }
         }
+        // Only now: until its last worker has ended an engine may be given more to hold.
+        self.engine.close();
     }
 }

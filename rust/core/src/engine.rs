@@ -37,7 +37,11 @@ pub trait Engine: Send + Sync {
     /// Takes requests off the front of the burst; each one taken is completed exactly once, now or later.
     fn submit(&self, burst: &mut VecDeque<Request>) {
         while let Some(request) = burst.pop_front() {
-            request.run();
+            if request.device.queue.is_closed() {
+                drop(request); // which tells its caller that the layer was closed
+            } else {
+                request.run();
+            }
         }
     }
 
@@ -46,6 +50,6 @@ pub trait Engine: Send + Sync {
         false
     }
 
-    /// Lets go of everything still held, when the device closes.
+    /// Lets go of everything still held. Called when the device closes, after the last `submit` has returned.
     fn close(&self) {}
 }

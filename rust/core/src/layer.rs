@@ -5,7 +5,7 @@ use crate::buffer::{Output, Pool, Source};
 use crate::cost::Costs;
 use crate::device::Device;
 use crate::fork;
-use crate::operation::{Completion, Lane, Operation, Settled, UnitResult};
+use crate::operation::{Completion, Lane, Operation, Settled, UnitResult, WITHDRAWN};
 use crate::queue::Refused;
 use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
 use crate::status::{Outcome, Status};
@@ -15,6 +15,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 const BEST: &str = "highest priority";
+
+/// A sum that cannot overflow: guesses of output sizes may be as large as the caller's limit.
+fn total(sizes: impl Iterator<Item = usize>) -> usize {
+    sizes.fold(0, usize::saturating_add)
+}
 
 /// What a layer is opened with.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +50,8 @@ pub struct Layer {
     costs: Mutex<HashMap<String, Arc<Costs>>>,
     generation: u64,
     closed: AtomicBool,
+    /// Held through closing, so that a second closer waits for the first.
+    closing: Mutex<()>,
 }
 
 /// An algorithm with parameters and key, compiled lazily for each device that it meets.
@@ -101,6 +108,7 @@ impl Layer {
             costs: Mutex::new(HashMap::new()),
             generation: fork::generation(),
             closed: AtomicBool::new(false),
+            closing: Mutex::new(()),
         }
     }
 
@@ -354,7 +362,7 @@ impl Layer {
     pub fn submit_step(
         &self,
         place: &Place,
-        stepper: Arc<Mutex<dyn Stepper>>,
+        stepper: Box<dyn Stepper>,
         driver: &'static str,
         unit: Unit,
         operation: &Arc<Operation>,
@@ -379,13 +387,13 @@ impl Layer {
         gather: Option<(Arc<Gather>, usize)>,
     ) -> Request {
         let now = Instant::now();
-        let source_bytes: usize = units.iter().map(|unit| unit.source.len()).sum();
+        let source_bytes = total(units.iter().map(|unit| unit.source.len()));
         let bytes = match &work {
             Work::Transform { transform, direction, max_output } => {
-                let out: usize = units.iter().map(|u| transform.capacity(&u.call(*direction, *max_output))).sum();
+                let out = total(units.iter().map(|unit| transform.capacity(&unit.call(*direction, *max_output))));
                 source_bytes.saturating_add(out)
             }
-            Work::Step(_) => source_bytes + units.iter().map(|unit| unit.output.capacity()).sum::<usize>(),
+            Work::Step(_) => source_bytes,
         };
         Request {
             work,
@@ -413,16 +421,18 @@ impl Layer {
         for request in requests {
             let units = request.units.len() as u64;
             let counter = if request.lane == Lane::Batch { &stats.batch } else { &stats.queued };
-            counter.fetch_add(units, Ordering::Relaxed);
-            stats.submitted.fetch_add(units, Ordering::Relaxed);
+            let withdrawn = WITHDRAWN.load(Ordering::Acquire);
             let first_of_many = request.gather.as_ref().is_none_or(|(_, first)| *first == 0);
             let refused = if wishes.must_not_wait && first_of_many {
-                place.device.queue.try_push(request)
+                place.device.queue.try_push(request, withdrawn)
             } else {
-                place.device.queue.push(request)
+                place.device.queue.push(request, withdrawn)
             };
             match refused {
-                Ok(()) => {}
+                Ok(()) => {
+                    counter.fetch_add(units, Ordering::Relaxed);
+                    stats.submitted.fetch_add(units, Ordering::Relaxed);
+                }
                 Err(Refused::Full(mut request)) => {
                     request.open = false;
                     let budget = place.device.queue.budget();
@@ -455,7 +465,11 @@ impl Layer {
 
     /// Ends everything: queued requests fail, running ones are waited for. Idempotent; does nothing in a forked child.
     pub fn close(&self) {
-        if !self.is_ours() || self.closed.swap(true, Ordering::AcqRel) {
+        if !self.is_ours() {
+            return;
+        }
+        let _turn = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
         for device in self.devices() {

@@ -7,9 +7,10 @@
 use crate::alg::Facts;
 use crate::buffer::Output;
 use crate::ffi::eventfd::EventFd;
+use crate::fork;
 use crate::ring::Ring;
 use crate::status::Status;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,11 @@ pub struct Operation {
     port: Option<Arc<Port>>,
     /// Names the pinned memory to whoever pins it.
     pub token: usize,
+    generation: u64,
 }
+
+/// Operations withdrawn so far in this process: tells a queue that looking for cancelled requests may be worth it.
+pub static WITHDRAWN: AtomicU64 = AtomicU64::new(0);
 
 impl Operation {
     /// A pending operation whose release is told to `port`.
@@ -85,7 +90,13 @@ impl Operation {
             turn: Condvar::new(),
             port,
             token,
+            generation: fork::generation(),
         })
+    }
+
+    /// Whether this is the process that submitted it. In a forked child nobody works on it, and its locks may be held.
+    pub fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
     }
 
     pub fn is_pending(&self) -> bool {
@@ -109,6 +120,7 @@ impl Operation {
             self.state.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire).is_ok()
         };
         if withdrawn {
+            WITHDRAWN.fetch_add(1, Ordering::AcqRel);
             self.wake();
         }
         withdrawn

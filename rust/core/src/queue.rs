@@ -26,6 +26,9 @@ pub trait Item {
     fn set_budgeted(&mut self, holds: bool);
 }
 
+/// Bytes at which a burst is large enough: some tens of microseconds of work.
+const BURST_BYTES: usize = 64 << 10;
+
 /// Upper bounds of what a queue holds, running items included.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -44,6 +47,8 @@ struct State<T> {
     waiting: BTreeMap<Reverse<i32>, VecDeque<T>>,
     num_waiting: usize,
     closed: bool,
+    /// [`Queue::push`]'s hint at the last purge.
+    purged_at: u64,
 }
 
 /// See the head of this file. Shareable between threads.
@@ -148,6 +153,7 @@ impl<T: Item> Queue<T> {
                 waiting: BTreeMap::new(),
                 num_waiting: 0,
                 closed: false,
+                purged_at: 0,
             }),
             ready: Condvar::new(),
             budget,
@@ -174,23 +180,28 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Queues an item, or hands it back when the budget is spent.
-    pub fn try_push(&self, item: T) -> Result<(), Refused<T>> {
-        self.offer(item, false)
+    /// Queues an item, or hands it back when the budget is spent. See [`push`](Self::push) for the hint.
+    pub fn try_push(&self, item: T, withdrawn: u64) -> Result<(), Refused<T>> {
+        self.offer(item, false, withdrawn)
     }
 
     /// Queues an item, behind the budget if that is spent. Only a closed queue hands it back.
-    pub fn push(&self, item: T) -> Result<(), Refused<T>> {
-        self.offer(item, true)
+    ///
+    /// `withdrawn` counts the cancellations there have been anywhere: when room is needed, and it has grown since the
+    /// last time, cancelled items are looked for and make way.
+    pub fn push(&self, item: T, withdrawn: u64) -> Result<(), Refused<T>> {
+        self.offer(item, true, withdrawn)
     }
 
-    fn offer(&self, item: T, may_wait: bool) -> Result<(), Refused<T>> {
+    fn offer(&self, item: T, may_wait: bool, withdrawn: u64) -> Result<(), Refused<T>> {
         let mut state = lock(&self.state);
         if state.closed {
             return Err(Refused::Closed(item));
         }
         let mut purged = Vec::new();
-        if !state.fits(&item, &self.budget) || state.num_waiting > 0 {
+        let is_full = !state.fits(&item, &self.budget) || state.num_waiting > 0;
+        if is_full && state.purged_at != withdrawn {
+            state.purged_at = withdrawn;
             purged = state.purge();
             state.refill(&self.budget);
         }
@@ -220,7 +231,8 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Takes up to `most` items, but no more than a fair share when `takers` of us share the queue.
+    /// Takes up to `most` items, but no more than a fair share when `takers` of us share the queue, and none after the
+    /// first that would bring them above [`BURST_BYTES`]: large work is left to whoever is free first.
     /// Spins through `spin` first, then sleeps. An empty burst means that the queue is closed and empty.
     pub fn take(&self, most: usize, takers: usize, mut spin: impl FnMut() -> bool) -> VecDeque<T> {
         self.spinning.fetch_add(1, Ordering::SeqCst);
@@ -234,9 +246,11 @@ impl<T: Item> Queue<T> {
         }
         let share = state.queued.div_ceil(takers.max(1)).clamp(1, most.max(1));
         let mut burst = VecDeque::with_capacity(share.min(state.queued));
-        while burst.len() < share {
+        let mut bytes = 0usize;
+        while burst.len() < share && bytes < BURST_BYTES {
             let Some(item) = pop(&mut state.levels) else { break };
             state.queued -= 1;
+            bytes = bytes.saturating_add(item.bytes());
             burst.push_back(item);
         }
         self.queued.store(state.queued, Ordering::SeqCst);
@@ -353,7 +367,7 @@ mod tests {
     fn larger_priority_first_then_in_order_of_arrival() {
         let queue = Queue::<Probe>::new(Budget { operations: 10, bytes: 100 });
         for (id, priority) in [(0, 0), (1, 7), (2, 0), (3, 7), (4, -1)] {
-            assert!(queue.push(probe(id, priority, 1)).is_ok());
+            assert!(queue.push(probe(id, priority, 1), 0).is_ok());
         }
         assert_eq!(ids(&queue), [1, 3, 0, 2, 4]);
         assert_eq!(queue.load().priorities, 3);
@@ -362,10 +376,10 @@ mod tests {
     #[test]
     fn a_spent_budget_bounces_or_waits_until_released() {
         let queue = Queue::<Probe>::new(Budget { operations: 2, bytes: 100 });
-        assert!(queue.try_push(probe(0, 0, 60)).is_ok());
-        assert!(matches!(queue.try_push(probe(1, 0, 60)), Err(Refused::Full(_))));
-        assert!(queue.push(probe(2, 0, 60)).is_ok());
-        assert!(queue.push(probe(3, 0, 10)).is_ok());
+        assert!(queue.try_push(probe(0, 0, 60), 0).is_ok());
+        assert!(matches!(queue.try_push(probe(1, 0, 60), 0), Err(Refused::Full(_))));
+        assert!(queue.push(probe(2, 0, 60), 0).is_ok());
+        assert!(queue.push(probe(3, 0, 10), 0).is_ok());
         assert_eq!(queue.load().waiting, 2);
         assert_eq!(ids(&queue), [0]);
         queue.release(1, 60);
@@ -377,25 +391,26 @@ mod tests {
     #[test]
     fn an_item_beyond_the_byte_budget_goes_alone() {
         let queue = Queue::<Probe>::new(Budget { operations: 8, bytes: 100 });
-        assert!(queue.try_push(probe(0, 0, 1000)).is_ok());
-        assert!(queue.try_push(probe(1, 0, 1)).is_err());
+        assert!(queue.try_push(probe(0, 0, 1000), 0).is_ok());
+        assert!(queue.try_push(probe(1, 0, 1), 0).is_err());
     }
 
     #[test]
     fn cancelled_items_give_way_when_room_is_needed() {
         let queue = Queue::<Probe>::new(Budget { operations: 1, bytes: 100 });
-        assert!(queue.push(Probe { id: 0, priority: 0, bytes: 1, cancelled: true }).is_ok());
-        assert!(queue.try_push(probe(1, 0, 1)).is_ok());
+        assert!(queue.push(Probe { id: 0, priority: 0, bytes: 1, cancelled: true }, 0).is_ok());
+        assert!(queue.try_push(probe(1, 0, 1), 0).is_err());
+        assert!(queue.try_push(probe(1, 0, 1), 1).is_ok());
         assert_eq!(ids(&queue), [1]);
     }
 
     #[test]
     fn closing_hands_back_everything_and_refuses_more() {
         let queue = Queue::<Probe>::new(Budget { operations: 1, bytes: 100 });
-        assert!(queue.push(probe(0, 0, 1)).is_ok());
-        assert!(queue.push(probe(1, 0, 1)).is_ok());
+        assert!(queue.push(probe(0, 0, 1), 0).is_ok());
+        assert!(queue.push(probe(1, 0, 1), 0).is_ok());
         assert_eq!(queue.close().len(), 2);
-        assert!(matches!(queue.push(probe(2, 0, 1)), Err(Refused::Closed(_))));
+        assert!(matches!(queue.push(probe(2, 0, 1), 0), Err(Refused::Closed(_))));
         assert!(queue.take(4, 1, || false).is_empty());
     }
 
@@ -424,7 +439,9 @@ mod tests {
         let pushers: Vec<_> = (0..4)
             .map(|_| {
                 let queue = Arc::clone(&queue);
-                std::thread::spawn(move || (1..=5000).all(|id| queue.push(probe(id, (id % 3) as i32, id % 70)).is_ok()))
+                std::thread::spawn(move || {
+                    (1..=5000).all(|id| queue.push(probe(id, (id % 3) as i32, id % 70), 0).is_ok())
+                })
             })
             .collect();
         assert!(pushers.into_iter().all(|p| p.join().is_ok_and(|all| all)));
@@ -462,9 +479,9 @@ mod loom_tests {
             };
             let pusher = {
                 let queue = Arc::clone(&queue);
-                loom::thread::spawn(move || queue.push(probe(1, 0, 1)).is_ok())
+                loom::thread::spawn(move || queue.push(probe(1, 0, 1), 0).is_ok())
             };
-            assert!(queue.push(probe(2, 1, 1)).is_ok());
+            assert!(queue.push(probe(2, 1, 1), 0).is_ok());
             assert!(pusher.join().is_ok_and(|ok| ok));
             assert!(taker.join().is_ok_and(|sum| sum == 3));
         });
@@ -476,10 +493,10 @@ mod loom_tests {
         model.preemption_bound = Some(3);
         model.check(|| {
             let queue = Arc::new(Queue::<Probe>::new(Budget { operations: 1, bytes: 100 }));
-            assert!(queue.push(probe(1, 0, 1)).is_ok());
+            assert!(queue.push(probe(1, 0, 1), 0).is_ok());
             let pusher = {
                 let queue = Arc::clone(&queue);
-                loom::thread::spawn(move || queue.push(probe(2, 0, 1)).is_ok())
+                loom::thread::spawn(move || queue.push(probe(2, 0, 1), 0).is_ok())
             };
             let mut sum = 0;
             while sum < 3 {

@@ -73,8 +73,8 @@ pub trait Stepper: Send {
 pub enum Work {
     /// Each unit through the transform.
     Transform { transform: Arc<dyn Transform>, direction: Direction, max_output: u64 },
-    /// One unit through a stream. The lock is never contended: a stream has one step in flight.
-    Step(Arc<Mutex<dyn Stepper>>),
+    /// One unit through a stream.
+    Step(Box<dyn Stepper>),
 }
 
 /// Collects the parts of an operation that was split among workers.
@@ -138,7 +138,7 @@ impl Request {
         let started = Instant::now();
         let units = std::mem::take(&mut self.units);
         let mut results = Vec::with_capacity(units.len());
-        match &self.work {
+        match &mut self.work {
             Work::Transform { transform, direction, max_output } => {
                 let first = units.first().map_or(0, |unit| cost_bytes(unit, *direction, *max_output));
                 for unit in units {
@@ -151,7 +151,6 @@ impl Request {
             }
             Work::Step(stepper) => {
                 for mut unit in units {
-                    let mut stepper = stepper.lock().unwrap_or_else(PoisonError::into_inner);
                     let outcome = catch_unwind(AssertUnwindSafe(|| stepper.step(&unit.source, &mut unit.output)));
                     results.push(match outcome {
                         Ok(outcome) => outcome.map(|facts| (unit.output, facts)),
@@ -165,8 +164,8 @@ impl Request {
 
     /// Why the request must not be started any more, if it must not.
     pub fn must_not_start(&self) -> Option<Status> {
-        if self.operation.is_cancelled() {
-            Some(Status::Cancelled)
+        if !self.operation.is_pending() {
+            Some(Status::Cancelled) // or given up as lost: either way its caller has gone
         } else if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
             Some(Status::DeadlineExceeded)
         } else {

@@ -32,8 +32,9 @@ impl View {
         if code != 0 { Err(PyErr::fetch(object.py())) } else { Ok(Self(view)) }
     }
 
+    /// Never null, which an exporter of nothing may give but a slice may not have.
     fn start(&self) -> *mut u8 {
-        self.0.buf.cast()
+        if self.0.buf.is_null() { std::ptr::NonNull::dangling().as_ptr() } else { self.0.buf.cast() }
     }
 
     fn len(&self) -> usize {
@@ -111,14 +112,14 @@ impl Pins {
     }
 
     /// Borrows writable memory for a result; refuses memory that a source lies in.
-    pub fn output(&mut self, object: &Bound<'_, PyAny>, pool: &Arc<Pool>, source: &Source) -> PyResult<Output> {
+    pub fn output(&mut self, object: &Bound<'_, PyAny>, pool: &Arc<Pool>, sources: &[&Source]) -> PyResult<Output> {
         let view = View::get(object, ffi::PyBUF_WRITABLE).map_err(|error| explain(object, error))?;
         let (start, capacity) = (view.start(), view.len());
         let into = start as usize..start as usize + capacity;
-        for segment in source.segments() {
+        for segment in sources.iter().flat_map(|source| source.segments()) {
             let from = segment.as_ptr() as usize;
             if !segment.is_empty() && from < into.end && from + segment.len() > into.start {
-                return Err(PyBufferError::new_err("into overlaps the source"));
+                return Err(PyBufferError::new_err("into overlaps a source"));
             }
         }
         self.pins.push(Pin::View(view));

@@ -1,10 +1,13 @@
 //! Requests in the hands of an engine written in Python.
 
+use crate::buffer::Pins;
 use crate::port::lock;
 use acrypto_core::alg::{Direction, Facts, Params};
+use acrypto_core::buffer::Output;
 use acrypto_core::operation::UnitResult;
 use acrypto_core::request::{Request, Work};
 use acrypto_core::status::Status;
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use std::sync::Mutex;
@@ -47,6 +50,16 @@ impl Job {
             job.request = Mutex::new(Some(request));
         }
         job
+    }
+
+    /// A result's bytes, held to the limits of the request.
+    fn accept(&self, mut output: Output, bytes: &[u8]) -> UnitResult {
+        if self.direction == Direction::Decompress.name() && bytes.len() as u64 > self.max_output {
+            return Err(Status::LimitExceeded { limit: self.max_output });
+        }
+        output.exactly(bytes.len())?.copy_from_slice(bytes);
+        output.set_len(bytes.len());
+        Ok((output, Facts::default()))
     }
 
     fn take(&self) -> Option<Request> {
@@ -97,14 +110,19 @@ impl Job {
     /// The messages: tuples of (source, nonce, ad, tag), copied.
     #[getter]
     fn units<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let mut copies: Vec<[Vec<u8>; 4]> = Vec::new();
+        if let Some(request) = lock(&self.request).as_ref() {
+            for unit in &request.units {
+                let call = unit.call(Direction::Digest, 0);
+                let (mut gathered, mut ad) = (Vec::new(), Vec::new());
+                let parts = [call.source.contiguous(&mut gathered), call.nonce, call.ad.contiguous(&mut ad), call.tag];
+                copies.push(parts.map(<[u8]>::to_vec));
+            }
+        }
+        // The lock is not held here: making objects may run any Python code.
         let list = PyList::empty(py);
-        let request = lock(&self.request);
-        let Some(request) = request.as_ref() else { return Ok(list) };
-        for unit in &request.units {
-            let call = unit.call(Direction::Digest, 0);
-            let (mut gathered, mut ad) = (Vec::new(), Vec::new());
-            let parts = [call.source.contiguous(&mut gathered), call.nonce, call.ad.contiguous(&mut ad), call.tag];
-            list.append(PyTuple::new(py, parts.map(|part| PyBytes::new(py, part)))?)?;
+        for parts in copies {
+            list.append(PyTuple::new(py, parts.map(|part| PyBytes::new(py, &part)))?)?;
         }
         Ok(list)
     }
@@ -120,16 +138,13 @@ impl Job {
                 ended.push(Err(Status::Internal(format!("an engine gave {given} results, too few"))));
                 continue;
             };
-            ended.push(match result.cast::<PyBytes>() {
-                Ok(bytes) => {
-                    let mut output = unit.output;
-                    let len = bytes.as_bytes().len();
-                    output.exactly(len).map(|space| space.copy_from_slice(bytes.as_bytes())).map(|()| {
-                        output.set_len(len);
-                        (output, Facts::default())
-                    })
+            ended.push(if result.is_instance_of::<PyBaseException>() {
+                Err(status_of(&result))
+            } else {
+                match Pins::short(Some(&result)) {
+                    Ok(bytes) => self.accept(unit.output, &bytes),
+                    Err(_) => Err(Status::Internal("an engine gave a result that is no bytes".into())),
                 }
-                Err(_) => Err(status_of(&result)),
             });
         }
         let started = self.started;
@@ -154,6 +169,11 @@ fn status_of(exception: &Bound<'_, PyAny>) -> Status {
             Status::LimitExceeded { limit: exception.getattr("limit").and_then(|l| l.extract()).unwrap_or(0) }
         }
         "DeviceLost" => Status::DeviceLost(message),
+        "DeadlineExceeded" => Status::DeadlineExceeded,
+        "NoEngine" => Status::NoEngine(message),
+        "QueueFull" => Status::QueueFull(message),
+        "UnknownAlgorithm" => Status::UnknownAlgorithm(message),
+        "InternalError" => Status::Internal(message),
         _ => Status::Engine { engine: name, what: message },
     }
 }

@@ -115,6 +115,9 @@ impl Shared {
         self.ports.enter(token, operation.clone_ref(py));
         if let Err(status) = submit(&core) {
             self.ports.leave(token);
+            if self.core.alive().is_err() {
+                self.ports.unregister(py); // closed meanwhile: the ring just made would stay on its loop
+            }
             return Err(raise(py, &status));
         }
         Ok(operation)
@@ -128,7 +131,13 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Refuses in a forked child, where locks may be held by threads that do not exist.
+    fn ours(&self, py: Python<'_>) -> PyResult<()> {
+        if self.shared.core.is_ours() { Ok(()) } else { self.shared.core.alive().or_raise(py) }
+    }
+
     fn device(&self, py: Python<'_>, name: &str) -> PyResult<Arc<Device>> {
+        self.ours(py)?;
         let found = self.shared.core.devices().into_iter().find(|device| *device.name == *name);
         found.ok_or_else(|| raise(py, &Status::NoEngine(format!("no device is called {name:?}"))))
     }
@@ -191,6 +200,7 @@ impl Layer {
 
     /// One dict per device: state, queue, counters.
     fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.ours(py)?;
         let list = PyList::empty(py);
         for device in self.shared.core.devices() {
             let row = PyDict::new(py);
@@ -233,23 +243,27 @@ impl Layer {
     }
 
     /// `(device, driver, priority)` of everyone who offers an algorithm, best first.
-    fn bids(&self, algorithm: &str) -> Vec<(String, String, i32)> {
+    fn bids(&self, py: Python<'_>, algorithm: &str) -> PyResult<Vec<(String, String, i32)>> {
+        self.ours(py)?;
         let bids = self.shared.core.bids(algorithm);
-        bids.into_iter().map(|bid| (bid.device.name.to_string(), bid.driver, bid.priority)).collect()
+        Ok(bids.into_iter().map(|bid| (bid.device.name.to_string(), bid.driver, bid.priority)).collect())
     }
 
     /// Measured costs: `(table, direction, from_bytes, nanoseconds)`.
-    fn costs(&self) -> Vec<(String, &'static str, u64, u32)> {
+    fn costs(&self, py: Python<'_>) -> PyResult<Vec<(String, &'static str, u64, u32)>> {
+        self.ours(py)?;
         let mut rows = Vec::new();
         for (table, costs) in self.shared.core.all_costs() {
             rows.extend(costs.rows().iter().map(|r| (table.clone(), r.direction.name(), r.from_bytes, r.nanoseconds)));
         }
-        rows
+        Ok(rows)
     }
 
     /// Operations whose memory is pinned, and bytes that lie unused in the pool.
-    fn pinned(&self) -> (usize, usize) {
-        (self.shared.ports.num_in_flight(), self.shared.core.pool.idle_bytes())
+    fn pinned(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
+        self.ours(py)?;
+        self.shared.ports.drain_threads(py);
+        Ok((self.shared.ports.num_in_flight(), self.shared.core.pool.idle_bytes()))
     }
 
     /// Marks a device as dead.
@@ -262,7 +276,11 @@ impl Layer {
     /// Takes requests for an external device: waits until there are some; an empty list means that it was closed.
     fn take_jobs(&self, py: Python<'_>, name: &str, most: usize) -> PyResult<Vec<Job>> {
         let device = self.device(py, name)?;
-        let burst = py.detach(|| device.queue.take(most, 1, || false));
+        let mut burst = py.detach(|| device.queue.take(most, 1, || false));
+        while !burst.is_empty() && !device.is_usable() {
+            device.lose_all(burst);
+            burst = py.detach(|| device.queue.take(most, 1, || false));
+        }
         Ok(burst.into_iter().map(Job::new).collect())
     }
 
@@ -270,6 +288,12 @@ impl Layer {
     #[getter]
     fn is_open(&self) -> bool {
         self.shared.core.alive().is_ok()
+    }
+
+    /// Whether this process opened it.
+    #[getter]
+    fn is_ours(&self) -> bool {
+        self.shared.core.is_ours()
     }
 
     /// Fails what is queued, waits for what runs, ends the workers. Idempotent; a forked child does nothing.
@@ -280,6 +304,7 @@ impl Layer {
     /// Lets go of what is pinned and takes the rings off their event loops. After `close`.
     fn unregister(&self, py: Python<'_>) {
         if self.shared.core.is_ours() {
+            self.shared.ports.abandon(py);
             self.shared.ports.drain_all(py);
             self.shared.ports.unregister(py);
         }

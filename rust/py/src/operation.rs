@@ -6,10 +6,11 @@
 
 use crate::buffer::{Buffer, Pins};
 use crate::error::{cancelled, raise};
-use crate::port::{Ports, lock};
+use crate::port::{Ports, lock, running_loop};
 use acrypto_core::operation as core;
 use acrypto_core::status::Status;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyTimeoutError};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTimeoutError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +74,7 @@ impl Completion {
 enum Outcome {
     Pending,
     Value(Py<PyAny>),
-    Error(PyErr),
+    Error(Py<PyBaseException>),
     Cancelled,
 }
 
@@ -156,7 +157,7 @@ impl Operation {
             }
             Harvest::Many { each, return_exceptions } => harvest_many(py, settled.units, each, return_exceptions),
         };
-        let outcome = outcome.map_or_else(Outcome::Error, Outcome::Value);
+        let outcome = outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value);
         let mut state = lock(&self.state);
         state.completion = Some((settled.completion, checksum));
         state.outcome = outcome;
@@ -164,10 +165,21 @@ impl Operation {
 
     /// Looks whether the core's operation has ended, and takes its result if so. Returns whether it is done.
     fn refresh(&self, py: Python<'_>) -> bool {
+        let Some(core) = &self.core else { return true };
+        if !core.is_ours() {
+            return true; // `peek` says why; in a forked child even our own lock may be held by nobody
+        }
+        let done = self.take_result(py, core);
+        if done && core.is_released() {
+            self.unpin();
+        }
+        done
+    }
+
+    fn take_result(&self, py: Python<'_>, core: &core::Operation) -> bool {
         if !matches!(lock(&self.state).outcome, Outcome::Pending) {
             return true;
         }
-        let Some(core) = &self.core else { return true };
         if core.is_pending() {
             return false;
         }
@@ -185,20 +197,53 @@ impl Operation {
         }
     }
 
+    /// Lets go of the caller's memory; only once the engine has.
+    fn unpin(&self) {
+        let pins = std::mem::take(&mut lock(&self.state).pins);
+        drop(pins); // outside the lock: releasing an export may run any Python code
+    }
+
+    /// Tells the caller of an operation that its engine keeps beyond the layer's closing.
+    pub fn abandon(&self) {
+        let Some(core) = &self.core else { return };
+        if core.is_pending() {
+            let completion = core::Completion {
+                device: Arc::from(""),
+                driver: "",
+                reason: "the layer was closed",
+                lane: core::Lane::Queued,
+                queue_ns: 0,
+                run_ns: 0,
+                attempts: 1,
+                bytes_in: 0,
+                bytes_out: 0,
+            };
+            let closed = Status::Closed("the layer was closed before the operation was done");
+            core.lose(core::Settled { units: vec![Err(closed)], completion });
+        }
+    }
+
     /// Called in a drain: the operation ended, or its engine has let go.
     pub fn finish(&self, py: Python<'_>, own: &Py<Self>, released: bool) {
-        self.refresh(py);
-        let (callbacks, pins) = {
-            let mut state = lock(&self.state);
-            let pins = if released { std::mem::take(&mut state.pins) } else { Pins::default() };
-            (std::mem::take(&mut state.callbacks), pins)
-        };
-        drop(pins);
+        // Another thread may have taken the result and not stored it yet; the callbacks must find it stored.
+        while !self.refresh(py) && self.core.as_ref().is_some_and(|core| !core.is_pending()) {
+            py.detach(std::thread::yield_now);
+        }
+        if released {
+            self.unpin();
+        }
+        let callbacks = std::mem::take(&mut lock(&self.state).callbacks);
         self.schedule(py, own.bind(py), callbacks);
     }
 
     fn schedule(&self, py: Python<'_>, own: &Bound<'_, Self>, callbacks: Vec<Callback>) {
         let Some(event_loop) = &self.event_loop else { return };
+        if callbacks.is_empty() {
+            return;
+        }
+        // Cancelled or closed by another thread, the loop must be woken, and may not be touched otherwise.
+        let is_here = matches!(running_loop(py), Ok(Some(running)) if running.is(event_loop));
+        let call = if is_here { "call_soon" } else { "call_soon_threadsafe" };
         for (callback, context) in callbacks {
             let kwargs = context.map(|context| {
                 let kwargs = PyDict::new(py);
@@ -206,16 +251,32 @@ impl Operation {
                 kwargs
             });
             // It fails only when the loop is closed, and then nobody waits any more.
-            let _ = event_loop.bind(py).call_method("call_soon", (callback, own), kwargs.as_ref());
+            let _ = event_loop.bind(py).call_method(call, (callback, own), kwargs.as_ref());
+        }
+    }
+
+    /// The outcome, with no lock held when Python code runs. `Err(None)` is a cancelled one.
+    fn peek(&self, py: Python<'_>) -> PyResult<Result<Py<PyAny>, Option<Py<PyBaseException>>>> {
+        if self.core.as_ref().is_some_and(|core| !core.is_ours()) {
+            return Err(raise(py, &Status::Closed("the operation belongs to the parent process")));
+        }
+        match &lock(&self.state).outcome {
+            Outcome::Pending => Err(PyRuntimeError::new_err("the operation is not done yet")),
+            Outcome::Value(value) => Ok(Ok(value.clone_ref(py))),
+            Outcome::Error(error) => Ok(Err(Some(error.clone_ref(py)))),
+            Outcome::Cancelled => Ok(Err(None)),
         }
     }
 
     fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match &lock(&self.state).outcome {
-            Outcome::Pending => Err(PyRuntimeError::new_err("the operation is not done yet")),
-            Outcome::Value(value) => Ok(value.clone_ref(py)),
-            Outcome::Error(error) => Err(error.clone_ref(py)),
-            Outcome::Cancelled => Err(cancelled(py)),
+        match self.peek(py)? {
+            Ok(value) => Ok(value),
+            Err(None) => Err(cancelled(py)),
+            Err(Some(error)) => {
+                let error = PyErr::from_value(error.into_bound(py).into_any());
+                error.set_traceback(py, None); // raised anew each time, as asyncio's futures do
+                Err(error)
+            }
         }
     }
 }
@@ -288,7 +349,7 @@ impl Operation {
 
     /// Whether it was cancelled.
     fn cancelled(&self, py: Python<'_>) -> bool {
-        self.refresh(py) && matches!(lock(&self.state).outcome, Outcome::Cancelled)
+        self.refresh(py) && matches!(self.peek(py), Ok(Err(None)))
     }
 
     /// Withdraws it; false if it has ended already. The caller is told at once; memory lingers until the engine lets go.
@@ -297,7 +358,7 @@ impl Operation {
         let _ = msg; // part of asyncio's protocol
         let own = slf.get();
         let Some(core) = &own.core else { return false };
-        if !core.cancel() {
+        if !core.is_ours() || !core.cancel() {
             return false;
         }
         own.refresh(slf.py());
@@ -315,12 +376,39 @@ impl Operation {
     /// What went wrong, or None.
     fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.refresh(py);
-        match &lock(&self.state).outcome {
-            Outcome::Pending => Err(PyRuntimeError::new_err("the operation is not done yet")),
-            Outcome::Value(_) => Ok(None),
-            Outcome::Error(error) => Ok(Some(error.value(py).clone().into_any().unbind())),
-            Outcome::Cancelled => Err(cancelled(py)),
+        match self.peek(py)? {
+            Ok(_) => Ok(None),
+            Err(Some(error)) => Ok(Some(error.into_any())),
+            Err(None) => Err(cancelled(py)),
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A lock that is held means that someone is using the operation, so it is no garbage.
+        let Ok(state) = self.state.try_lock() else { return Ok(()) };
+        match &state.outcome {
+            Outcome::Value(value) => visit.call(value)?,
+            Outcome::Error(error) => visit.call(error)?,
+            Outcome::Pending | Outcome::Cancelled => {}
+        }
+        for (callback, context) in &state.callbacks {
+            visit.call(callback)?;
+            if let Some(context) = context {
+                visit.call(context)?;
+            }
+        }
+        match &self.event_loop {
+            Some(event_loop) => visit.call(event_loop),
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let Ok(mut state) = self.state.try_lock() else { return };
+        let outcome = std::mem::replace(&mut state.outcome, Outcome::Cancelled);
+        let callbacks = std::mem::take(&mut state.callbacks);
+        drop(state);
+        drop((outcome, callbacks));
     }
 
     /// Calls `callback(operation)` from the event loop once it is done.
@@ -336,30 +424,45 @@ impl Operation {
             return Err(PyRuntimeError::new_err("the operation was submitted outside an event loop"));
         }
         let entry = (callback.unbind(), context.map(Bound::unbind));
-        if own.refresh(py) {
-            own.schedule(py, &slf, vec![entry]);
-        } else {
-            lock(&own.state).callbacks.push(entry);
+        own.refresh(py);
+        {
+            // Under one lock: whoever stores the outcome after this takes the callback along.
+            let mut state = lock(&own.state);
+            if matches!(state.outcome, Outcome::Pending) {
+                state.callbacks.push(entry);
+                return Ok(());
+            }
         }
+        own.schedule(py, &slf, vec![entry]);
         Ok(())
     }
 
     /// Takes back every registration of `callback`; returns how many.
-    fn remove_done_callback(&self, callback: Bound<'_, PyAny>) -> usize {
-        let all = std::mem::take(&mut lock(&self.state).callbacks);
+    fn remove_done_callback(slf: Bound<'_, Self>, callback: Bound<'_, PyAny>) -> usize {
+        let own = slf.get();
+        let all = std::mem::take(&mut lock(&own.state).callbacks);
         let before = all.len();
         // Comparing runs Python code, so the lock is not held.
         let kept: Vec<Callback> =
             all.into_iter().filter(|(known, _)| !callback.eq(known.bind(callback.py())).unwrap_or(false)).collect();
         let removed = before - kept.len();
-        lock(&self.state).callbacks.extend(kept);
+        let late = {
+            let mut state = lock(&own.state);
+            if matches!(state.outcome, Outcome::Pending) {
+                state.callbacks.extend(kept);
+                Vec::new()
+            } else {
+                kept // it ended while they were out
+            }
+        };
+        own.schedule(slf.py(), &slf, late);
         removed
     }
 
     /// Blocks this thread until it is done and gives the result. TimeoutError leaves the operation running.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
-        if let Some(core) = self.core.as_ref().filter(|core| core.is_pending()) {
+        if let Some(core) = self.core.as_ref().filter(|core| core.is_ours() && core.is_pending()) {
             let limit = timeout.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX));
             // In steps, so that a signal (Ctrl-C) gets through to Python.
             let started = std::time::Instant::now();
@@ -378,7 +481,8 @@ impl Operation {
         while !self.refresh(py) {
             py.detach(std::thread::yield_now);
         }
-        if let Some(ports) = self.ports.as_ref().filter(|_| self.event_loop.is_none()) {
+        let is_ours = self.core.as_ref().is_none_or(|core| core.is_ours());
+        if let Some(ports) = self.ports.as_ref().filter(|_| is_ours && self.event_loop.is_none()) {
             ports.drain_threads(py);
         }
         self.value(py)
@@ -388,6 +492,9 @@ impl Operation {
     #[getter]
     fn completion(&self, py: Python<'_>) -> Option<Completion> {
         self.refresh(py);
+        if self.core.as_ref().is_some_and(|core| !core.is_ours()) {
+            return None;
+        }
         let state = lock(&self.state);
         let (completion, checksum) = state.completion.as_ref()?;
         Some(Completion {
@@ -406,6 +513,9 @@ impl Operation {
 
     fn __repr__(&self, py: Python<'_>) -> String {
         self.refresh(py);
+        if self.core.as_ref().is_some_and(|core| !core.is_ours()) {
+            return "<Operation of the parent process>".into();
+        }
         let state = lock(&self.state);
         let word = match &state.outcome {
             Outcome::Pending => "pending",

@@ -6,11 +6,13 @@
 
 use crate::operation::Operation;
 use acrypto_core::ffi::eventfd::EventFd;
-use acrypto_core::operation::Port;
+use acrypto_core::operation::{self as op, Port};
 use acrypto_core::ring::Ring;
 use pyo3::exceptions::PyOSError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -37,6 +39,8 @@ pub struct Ports {
     table: Mutex<Table>,
 }
 
+/// Of `sys`; cached, since this is asked on each submission of programs that never import asyncio.
+static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The event loop that runs in this thread, if any. Does not import asyncio.
@@ -44,8 +48,10 @@ pub fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
     let function = match RUNNING_LOOP.get(py) {
         Some(function) => function,
         None => {
-            let modules = py.import("sys")?.getattr("modules")?;
-            let Ok(events) = modules.get_item("asyncio.events") else { return Ok(None) };
+            let modules = MODULES.get_or_try_init(py, || {
+                py.import("sys")?.getattr("modules")?.cast_into::<PyDict>().map(Bound::unbind).map_err(PyErr::from)
+            })?;
+            let Some(events) = modules.bind(py).get_item(intern!(py, "asyncio.events"))? else { return Ok(None) };
             let Ok(function) = events.getattr("_get_running_loop") else { return Ok(None) };
             RUNNING_LOOP.get_or_init(py, || function.unbind())
         }
@@ -79,20 +85,26 @@ impl Ports {
         let port = new_port()?;
         let drainer = Bound::new(event_loop.py(), Drainer { ports: Arc::clone(self), port: Arc::clone(&port) })?;
         event_loop.call_method1("add_reader", (port.bell.fd(), drainer))?;
-        let py = event_loop.py();
-        let old = std::mem::take(&mut *lock(&self.loops));
-        let is_open = |known: &LoopPort| {
-            known.event_loop.call_method0(py, "is_closed").and_then(|closed| closed.is_truthy(py)).is_ok_and(|c| !c)
-        };
-        let (kept, gone): (Vec<_>, Vec<_>) = old.into_iter().partition(is_open);
-        let mut loops = lock(&self.loops);
-        loops.extend(kept);
-        loops.push(LoopPort { event_loop: event_loop.clone().unbind(), port: Arc::clone(&port) });
-        drop(loops);
-        for LoopPort { port, .. } in gone {
-            self.drain(py, &port); // whatever ended after its loop did still pins memory
-        }
+        lock(&self.loops).push(LoopPort { event_loop: event_loop.clone().unbind(), port: Arc::clone(&port) });
+        self.forget_closed(event_loop.py());
         Ok(port)
+    }
+
+    /// Drops the rings of loops that were closed; what ended after its loop did still pins memory.
+    fn forget_closed(&self, py: Python<'_>) {
+        let known: Vec<(Py<PyAny>, Arc<Port>)> =
+            lock(&self.loops).iter().map(|l| (l.event_loop.clone_ref(py), Arc::clone(&l.port))).collect();
+        for (event_loop, port) in known {
+            let closed = event_loop.call_method0(py, "is_closed").and_then(|closed| closed.is_truthy(py));
+            if closed.unwrap_or(true) {
+                let mut loops = lock(&self.loops);
+                let at = loops.iter().position(|l| Arc::ptr_eq(&l.port, &port));
+                let gone = at.map(|at| loops.swap_remove(at));
+                drop(loops);
+                drop(gone); // outside the lock: a loop's end may run any Python code
+                self.drain(py, &port);
+            }
+        }
     }
 
     /// Reserves a token for an operation about to be made.
@@ -110,16 +122,39 @@ impl Ports {
         }
     }
 
-    /// Takes an entry out: its engine has let go, or it was never submitted.
-    pub fn leave(&self, token: usize) -> Option<Py<Operation>> {
+    /// Takes back a token whose operation was never submitted.
+    pub fn leave(&self, token: usize) {
         let mut table = lock(&self.table);
-        let entry = table.entries.get_mut(token)?.take();
+        let entry = table.entries.get_mut(token).and_then(Option::take);
         table.free.push(token);
-        entry
+        drop(table);
+        drop(entry); // outside the lock: this may run any Python code
     }
 
-    fn look(&self, py: Python<'_>, token: usize) -> Option<Py<Operation>> {
-        lock(&self.table).entries.get(token)?.as_ref().map(|operation| operation.clone_ref(py))
+    /// The operation of one that ended; its token is free again if the engine has let go. None if that was told before:
+    /// a lost operation is told first and released later, and its token may serve another by then.
+    fn look(&self, py: Python<'_>, core: &Arc<op::Operation>, released: bool) -> Option<Py<Operation>> {
+        let mut table = lock(&self.table);
+        let entry = table.entries.get_mut(core.token)?;
+        let operation = entry.as_ref().filter(|operation| operation.get().is_of(core))?.clone_ref(py);
+        if released {
+            // `operation` holds a reference too, so nothing is deallocated under the lock.
+            *entry = None;
+            table.free.push(core.token);
+        }
+        Some(operation)
+    }
+
+    /// Every operation that is still in the table.
+    fn all(&self, py: Python<'_>) -> Vec<Py<Operation>> {
+        lock(&self.table).entries.iter().flatten().map(|operation| operation.clone_ref(py)).collect()
+    }
+
+    /// After closing: tells the callers of operations that an engine still keeps to itself. The memory lingers.
+    pub fn abandon(&self, py: Python<'_>) {
+        for operation in self.all(py) {
+            operation.get().abandon();
+        }
     }
 
     /// Operations whose memory is pinned now.
@@ -132,10 +167,9 @@ impl Ports {
         let ended = port.drain();
         let num = ended.len();
         for core in ended {
-            let operation = if core.is_released() { self.leave(core.token) } else { self.look(py, core.token) };
-            // A lost operation is told first and released later, so its entry may be gone the second time.
-            if let Some(operation) = operation.filter(|operation| operation.get().is_of(&core)) {
-                operation.get().finish(py, &operation, core.is_released());
+            let released = core.is_released();
+            if let Some(operation) = self.look(py, &core, released) {
+                operation.get().finish(py, &operation, released);
             }
         }
         num
@@ -159,7 +193,8 @@ impl Ports {
 
     /// Takes the rings off their loops; from any thread.
     pub fn unregister(&self, py: Python<'_>) {
-        for known in std::mem::take(&mut *lock(&self.loops)) {
+        let loops = std::mem::take(&mut *lock(&self.loops));
+        for known in loops {
             let running = running_loop(py).ok().flatten();
             let fd = known.port.bell.fd();
             let event_loop = known.event_loop.bind(py);

@@ -9,55 +9,123 @@ use crate::port::{lock, running_loop};
 use acrypto_core::alg::{Facts, Params, deflate, stream, zstd};
 use acrypto_core::buffer::{Output, Source};
 use acrypto_core::layer::Place;
-use acrypto_core::request::{Stepper, Unit};
+use acrypto_core::request::Stepper;
 use acrypto_core::status::{Outcome, Status};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+
+/// Lets one step of a stream run at a time. Zero is free; a step holds its own number, so that it cannot free another's.
+#[derive(Default)]
+struct Turn {
+    holder: AtomicU64,
+    last: AtomicU64,
+}
+
+impl Turn {
+    fn take(&self, py: Python<'_>) -> PyResult<u64> {
+        let own = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+        match self.holder.compare_exchange(0, own, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(own),
+            Err(_) => Err(raise(py, &Status::usage("a step of this stream is still running"))),
+        }
+    }
+
+    fn give_back(&self, own: u64) {
+        let _ = self.holder.compare_exchange(own, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+/// What one kind of stream keeps from step to step.
+trait Work: Send {
+    fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<()>;
+}
+
+/// One step on its way. The turn ends with the work, before its caller is told, or when the step is dropped unrun.
+struct OneStep<W: Work> {
+    work: Arc<Mutex<W>>,
+    turn: Arc<Turn>,
+    own: u64,
+}
+
+impl<W: Work> Stepper for OneStep<W> {
+    fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<Facts> {
+        let outcome = lock(&self.work).step(source, output);
+        self.turn.give_back(self.own);
+        outcome.map(|()| Facts::default())
+    }
+}
+
+impl<W: Work> Drop for OneStep<W> {
+    fn drop(&mut self) {
+        self.turn.give_back(self.own);
+    }
+}
+
+/// What all streams have.
+struct Stream<W: Work> {
+    shared: Arc<Shared>,
+    place: Place,
+    driver: &'static str,
+    work: Arc<Mutex<W>>,
+    turn: Arc<Turn>,
+}
+
+impl<W: Work + 'static> Stream<W> {
+    fn new(py: Python<'_>, layer: &Layer, name: &str, params: Params, driver: &'static str, work: W) -> PyResult<Self> {
+        let core = &layer.shared.core;
+        let place = core.place(&core.bind(name, params).or_raise(py)?, None).or_raise(py)?;
+        let work = Arc::new(Mutex::new(work));
+        Ok(Self { shared: Arc::clone(&layer.shared), place, driver, work, turn: Arc::default() })
+    }
+
+    /// Submits one step; `prepare` runs when it is certain that no other one does.
+    fn submit<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        shape: Shape,
+        prepare: impl FnOnce(&mut W),
+    ) -> PyResult<Py<Operation>> {
+        let mut pins = Pins::default();
+        let source = pins.source(data)?;
+        let own = self.turn.take(py)?;
+        let step = OneStep { work: Arc::clone(&self.work), turn: Arc::clone(&self.turn), own };
+        prepare(&mut lock(&self.work));
+        let layer = &self.shared.core;
+        let unit = layer.unit(source);
+        self.shared.launch(py, running_loop(py)?, Harvest::One(shape), pins, |operation| {
+            layer.submit_step(&self.place, Box::new(step), self.driver, unit, operation)
+        })
+    }
+}
+
+type LastStep = Arc<Mutex<Option<stream::Step>>>;
 
 struct Inflating {
     inner: Box<dyn stream::Decompressor>,
     room: usize,
     end: bool,
-    last: Option<stream::Step>,
-    busy: Arc<AtomicBool>,
+    last: LastStep,
 }
 
-impl Stepper for Inflating {
-    fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<Facts> {
+impl Work for Inflating {
+    fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<()> {
         let mut gathered = Vec::new();
         let bytes = source.contiguous(&mut gathered);
-        let room = self.room;
-        let space = output.space(room);
-        let len = space.len().min(room);
-        let outcome = match space.get_mut(..len) {
-            Some(space) => self.inner.step(bytes, space, self.end),
-            None => Err(Status::Internal("no space".into())),
-        };
-        self.busy.store(false, Ordering::Release);
-        let step = outcome?;
+        let step = self.inner.step(bytes, output.exactly(self.room)?, self.end)?;
         output.set_len(step.produced);
-        self.last = Some(step);
-        Ok(Facts::default())
+        *lock(&self.last) = Some(step);
+        Ok(())
     }
 }
 
-/// A decompressor in steps, for data larger than memory. One step at a time; not to be shared by threads.
+/// A decompressor in steps, for data larger than memory. One step at a time.
 #[pyclass(frozen, module = "acrypto._core")]
 pub struct Decompressor {
-    shared: Arc<Shared>,
-    place: Place,
-    driver: &'static str,
-    state: Arc<Mutex<Inflating>>,
-    busy: Arc<AtomicBool>,
-}
-
-fn claim(py: Python<'_>, busy: &AtomicBool) -> PyResult<()> {
-    if busy.swap(true, Ordering::AcqRel) {
-        return Err(raise(py, &Status::usage("a step of this stream is still running")));
-    }
-    Ok(())
+    stream: Stream<Inflating>,
+    last: LastStep,
 }
 
 #[pymethods]
@@ -70,68 +138,42 @@ impl Decompressor {
             None => stream::decompressor(format).or_raise(py)?,
             Some(window) => deflate::resume(&Pins::short(Some(&window))?).or_raise(py)?,
         };
-        let core = &layer.shared.core;
-        let place = core.place(&core.bind(format, Params::default()).or_raise(py)?, None).or_raise(py)?;
-        let busy = Arc::new(AtomicBool::new(false));
-        let driver = inner.driver();
-        let state = Inflating { inner, room: 0, end: false, last: None, busy: Arc::clone(&busy) };
-        Ok(Self { shared: Arc::clone(&layer.shared), place, driver, state: Arc::new(Mutex::new(state)), busy })
+        let (driver, last) = (inner.driver(), LastStep::default());
+        let work = Inflating { inner, room: 0, end: false, last: Arc::clone(&last) };
+        Ok(Self { stream: Stream::new(py, layer, format, Params::default(), driver, work)?, last })
     }
 
     /// Takes some of `data` and gives up to `room` bytes. `end` says that no more data will come.
     #[pyo3(signature = (data, room, *, end = false))]
     fn step<'py>(&self, py: Python<'py>, data: Bound<'py, PyAny>, room: usize, end: bool) -> PyResult<Py<Operation>> {
-        let mut pins = Pins::default();
-        let source = pins.source(&data)?;
-        claim(py, &self.busy)?;
-        {
-            let mut state = lock(&self.state);
-            state.room = room;
-            state.end = end;
-            state.last = None;
-        }
-        let layer = &self.shared.core;
-        let unit = layer.unit(source);
-        let harvest = Harvest::One(Shape::Buffer);
-        let state: Arc<Mutex<dyn Stepper>> = Arc::clone(&self.state) as Arc<Mutex<dyn Stepper>>;
-        let launched = self.shared.launch(py, running_loop(py)?, harvest, pins, |operation| {
-            layer.submit_step(&self.place, state, self.driver, unit, operation)
-        });
-        if launched.is_err() {
-            self.busy.store(false, Ordering::Release);
-        }
-        launched
+        self.stream.submit(py, &data, Shape::Buffer, |work| {
+            work.room = room;
+            work.end = end;
+            *lock(&work.last) = None;
+        })
     }
 
-    /// What the last step did: (bytes consumed, bytes produced, whether the data ended). None if it failed.
+    /// What the last step did: (bytes consumed, bytes produced, whether the data ended). None if it failed or runs.
     fn last(&self) -> Option<(usize, usize, bool)> {
-        lock(&self.state).last.map(|step| (step.consumed, step.produced, step.finished))
+        lock(&self.last).map(|step| (step.consumed, step.produced, step.finished))
     }
 }
 
-struct Hashing {
-    inner: Box<dyn stream::Hasher>,
-    busy: Arc<AtomicBool>,
-}
+struct Hashing(Box<dyn stream::Hasher>);
 
-impl Stepper for Hashing {
-    fn step(&mut self, source: &Source, _output: &mut Output) -> Outcome<Facts> {
+impl Work for Hashing {
+    fn step(&mut self, source: &Source, _output: &mut Output) -> Outcome<()> {
         for segment in source.segments() {
-            self.inner.update(segment);
+            self.0.update(segment);
         }
-        self.busy.store(false, Ordering::Release);
-        Ok(Facts::default())
+        Ok(())
     }
 }
 
-/// A digest or MAC in steps. One step at a time; not to be shared by threads.
+/// A digest or MAC in steps. One step at a time.
 #[pyclass(frozen, module = "acrypto._core")]
 pub struct Hasher {
-    shared: Arc<Shared>,
-    place: Place,
-    driver: &'static str,
-    state: Arc<Mutex<Hashing>>,
-    busy: Arc<AtomicBool>,
+    stream: Stream<Hashing>,
 }
 
 #[pymethods]
@@ -141,35 +183,21 @@ impl Hasher {
     fn new(py: Python<'_>, layer: &Layer, algorithm: &str, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let params = params(py, parameters)?;
         let inner = stream::hasher(algorithm, &params).or_raise(py)?;
-        let core = &layer.shared.core;
-        let place = core.place(&core.bind(algorithm, params).or_raise(py)?, None).or_raise(py)?;
-        let busy = Arc::new(AtomicBool::new(false));
         let driver = inner.driver();
-        let state = Hashing { inner, busy: Arc::clone(&busy) };
-        Ok(Self { shared: Arc::clone(&layer.shared), place, driver, state: Arc::new(Mutex::new(state)), busy })
+        Ok(Self { stream: Stream::new(py, layer, algorithm, params, driver, Hashing(inner))? })
     }
 
     /// Takes more of the message.
     fn update<'py>(&self, py: Python<'py>, data: Bound<'py, PyAny>) -> PyResult<Py<Operation>> {
-        let mut pins = Pins::default();
-        let source = pins.source(&data)?;
-        claim(py, &self.busy)?;
-        let layer = &self.shared.core;
-        let unit: Unit = layer.unit(source);
-        let state: Arc<Mutex<dyn Stepper>> = Arc::clone(&self.state) as Arc<Mutex<dyn Stepper>>;
-        let launched = self.shared.launch(py, running_loop(py)?, Harvest::One(Shape::Nothing), pins, |operation| {
-            layer.submit_step(&self.place, state, self.driver, unit, operation)
-        });
-        if launched.is_err() {
-            self.busy.store(false, Ordering::Release);
-        }
-        launched
+        self.stream.submit(py, &data, Shape::Nothing, |_| ())
     }
 
-    /// The digest or tag. The hasher cannot be used after.
+    /// The digest or tag of what was taken. The hasher starts anew.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        claim(py, &self.busy)?;
-        Ok(PyBytes::new(py, &lock(&self.state).inner.finish()))
+        let own = self.stream.turn.take(py)?;
+        let digest = lock(&self.stream.work).0.finish();
+        self.stream.turn.give_back(own);
+        Ok(PyBytes::new(py, &digest))
     }
 }
 

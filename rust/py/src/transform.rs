@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// Work predicted below this holds the GIL: giving it away and getting it back costs more than it saves others.
 const DETACH_NS: u64 = 5_000;
 
+/// Random bytes are given as `bytes`, copied with the GIL held, so one call must not ask for too many.
+const MAX_RANDOM: u64 = 16 << 20;
+
 /// One message's arguments.
 pub struct Message<'a, 'py> {
     pub direction: Direction,
@@ -135,7 +138,7 @@ impl Transform {
         let ad = message.ad.map(|ad| pins.source(ad)).transpose()?.unwrap_or_default();
         let output = match &asked.into {
             None => layer.output(),
-            Some(into) => pins.output(into, &layer.pool, &source)?,
+            Some(into) => pins.output(into, &layer.pool, &[&source, &ad])?,
         };
         let extra = extra(Pins::short(message.nonce)?, ad, Pins::short(message.tag)?);
         let unit = Unit { source, extra, output };
@@ -158,6 +161,10 @@ impl Transform {
 
     /// Random bytes.
     pub fn generate(&self, py: Python<'_>, nbytes: u64, device: Option<&str>) -> PyResult<Py<Operation>> {
+        if nbytes > MAX_RANDOM {
+            let message = format!("{nbytes} random bytes at once; at most {MAX_RANDOM} are given");
+            return Err(Status::Usage(message)).or_raise(py);
+        }
         let asked = Asked { max_output: Some(nbytes), device: device.map(String::from), ..Asked::default() };
         let nothing = PyBytes::new(py, b"");
         self.start(py, &Message::of(Direction::Generate, &nothing), &asked)

@@ -112,21 +112,22 @@ class Layer:
         Blocks this thread until the workers have ended; in an event loop use `aclose`.
         """
         self._stop()
-        self._native.unregister()
 
     def _stop(self) -> None:
+        if not self._native.is_ours:
+            return  # a forked child: the threads are the parent's
         self._native.close()
         while self._pumps:
             self._pumps.pop().stop()
+        self._native.unregister()
         self._cache.clear()
 
     async def aclose(self) -> None:
         """Like `close`, without blocking the event loop."""
         import asyncio
 
-        if self.is_open:
-            await asyncio.get_running_loop().run_in_executor(None, self._stop)
-        self._native.unregister()
+        # Cancelled here, it goes on in its thread; whoever closes next waits for it.
+        await asyncio.get_running_loop().run_in_executor(None, self._stop)
 
     def __enter__(self) -> Self:
         return self
@@ -256,7 +257,7 @@ class Layer:
         return self.transform(name, key=key, tag_len=tag_len).mac(data, **wishes)
 
     def random(self, nbytes: int, *, device: str | None = None) -> _core.Operation[bytes]:
-        """Random bytes fit for keys, from a DRBG seeded by the system (NIST SP 800-90A)."""
+        """Random bytes fit for keys, from a DRBG seeded by the system (NIST SP 800-90A); at most 16 MiB at once."""
         if nbytes < 0:
             raise UsageError(f"{nbytes} random bytes; the number must be 0 or more")
         return self._native.random(nbytes, device=device)

@@ -30,21 +30,36 @@ class Pump(threading.Thread):
 
     def run(self) -> None:
         """Pumps until the device is closed."""
-        while jobs := self._layer.take_jobs(self._device, BURST):
-            waiting = deque(job for job in jobs if job.is_open)
-            while waiting:
-                try:
-                    accepted = self._engine.submit(list(waiting))
-                except Exception as error:  # noqa: BLE001 - the queue may catch everything: no job is left unsettled
-                    broken = InternalError(f"engine {self._engine.name} raised {type(error).__name__}")
-                    for job in waiting:
-                        job.complete([broken] * len(job.units))
-                    break
-                for _ in range(min(accepted, len(waiting))):
-                    waiting.popleft()
-                if waiting and self._closing.wait(RETRY):
-                    return  # what is dropped here ends with DeviceLost
-        self._engine.close()
+        try:
+            while self._pump():
+                pass
+        finally:
+            self._engine.close()
+
+    def _pump(self) -> bool:
+        # A call of its own, so that no reference to a job outlives its turn: an engine that drops one must be noticed.
+        jobs = self._layer.take_jobs(self._device, BURST)
+        waiting = deque(job for job in jobs if job.is_open)
+        going_on = bool(jobs)
+        while waiting:
+            accepted = self._offer(list(waiting))
+            for _ in range(min(accepted, len(waiting))):
+                waiting.popleft()
+            if waiting and self._closing.wait(RETRY):
+                return False  # what is dropped here ends with DeviceLost
+        return going_on
+
+    def _offer(self, burst: list[_core.Job]) -> int:
+        try:
+            accepted = self._engine.submit(burst)
+            if accepted < 0:
+                raise ValueError(f"submit returned {accepted}")
+        except BaseException as error:  # noqa: BLE001 - the queue may catch everything: no job is left unsettled
+            broken = InternalError(f"engine {self._engine.name} raised {type(error).__name__}")
+            for job in burst:
+                job.complete([broken] * len(job.units))
+            return len(burst)
+        return accepted
 
     def stop(self) -> None:
         """Waits for the engine to let go; after the device was closed."""

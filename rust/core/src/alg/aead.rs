@@ -76,10 +76,9 @@ fn compile(name: &str, params: &Params) -> Outcome<Arc<dyn Transform>> {
         _ => CHACHA,
     };
     params.only(name, &["key", "tag_len"])?;
-    let lengths = list(rules.keys);
-    let key = params.key(name, &format!("{lengths} bytes"))?;
+    let key = params.key(name, || format!("{} bytes", list(rules.keys)))?;
     if !rules.keys.contains(&key.len()) {
-        return Err(Status::usage(format!("key is {} bytes, {name} takes {lengths}", key.len())));
+        return Err(Status::usage(format!("key is {} bytes, {name} takes {}", key.len(), list(rules.keys))));
     }
     let tag_len = params.tag_len.unwrap_or(DEFAULT_TAG);
     if !rules.tags.contains(&tag_len) {

@@ -69,7 +69,7 @@ fn compile(name: &str, params: &Params) -> Outcome<Arc<dyn Transform>> {
         return Err(Status::UnknownAlgorithm(format!("no cipher is called {name:?}")));
     };
     params.only(name, &["key"])?;
-    let key = params.key(name, &format!("{listed} bytes"))?;
+    let key = params.key(name, || format!("{listed} bytes"))?;
     if !keys.contains(&key.len()) {
         return Err(Status::usage(format!("key is {} bytes, {name} takes {listed}", key.len())));
     }

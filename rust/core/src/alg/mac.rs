@@ -43,9 +43,9 @@ enum Keyed {
 impl Keyed {
     fn new(name: &str, params: &Params) -> Outcome<Self> {
         if let Some(hash) = hmac_hash(name) {
-            return Ok(Self::Hmac(HmacKey::new(hash, params.key(name, "any number of bytes")?)?));
+            return Ok(Self::Hmac(HmacKey::new(hash, params.key(name, || "any number of bytes".into())?)?));
         }
-        let key = params.key(name, "16, 24 or 32 bytes")?;
+        let key = params.key(name, || "16, 24 or 32 bytes".into())?;
         if !matches!(key.len(), 16 | 24 | 32) {
             return Err(Status::usage(format!("key is {} bytes, {name} takes 16, 24 or 32", key.len())));
         }

@@ -6,7 +6,8 @@
 
 use crate::buffer::{Output, Source};
 use crate::status::{Outcome, Status};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
 pub mod aead;
@@ -146,10 +147,10 @@ impl Params {
     }
 
     /// The key, or a usage error that says what the algorithm wants.
-    pub fn key(&self, name: &str, wanted: &str) -> Outcome<&[u8]> {
+    pub fn key(&self, name: &str, wanted: impl FnOnce() -> String) -> Outcome<&[u8]> {
         match &self.key {
             Some(key) => Ok(key),
-            None => Err(Status::usage(format!("{name} needs a key: {wanted}"))),
+            None => Err(Status::usage(format!("{name} needs a key: {}", wanted()))),
         }
     }
 }
@@ -233,7 +234,9 @@ pub static ALGORITHMS: &[&[Algorithm]] = &[
 
 /// Finds an algorithm by its exact name.
 pub fn find(name: &str) -> Option<&'static Algorithm> {
-    ALGORITHMS.iter().copied().flatten().find(|algorithm| algorithm.name == name)
+    static BY_NAME: LazyLock<HashMap<&str, &Algorithm>> =
+        LazyLock::new(|| ALGORITHMS.iter().copied().flatten().map(|algorithm| (algorithm.name, algorithm)).collect());
+    BY_NAME.get(name).copied()
 }
 
 /// Compiles a name with parameters.

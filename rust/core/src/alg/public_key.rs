@@ -128,7 +128,7 @@ fn verifier(name: &str, algorithm: &'static dyn VerificationAlgorithm, key: &[u8
 
 fn compile_ed25519(params: &Params) -> Outcome<Arc<dyn Transform>> {
     params.only(ED25519, &["key"])?;
-    let key = params.key(ED25519, &wanted_key(ED25519))?;
+    let key = params.key(ED25519, || wanted_key(ED25519))?;
     let pair: Result<_, KeyRejected> =
         if key.len() == RAW { Ed25519KeyPair::from_seed_unchecked(key) } else { Ed25519KeyPair::from_pkcs8(key) };
     let public = pair.as_ref().map_or(Cow::Borrowed(key), |pair| pair.public_key().as_ref().to_vec().into());
@@ -144,7 +144,7 @@ fn compile_ecdsa(params: &Params) -> Outcome<Arc<dyn Transform>> {
         Some("sha384") => true,
         Some(other) => return Err(Status::usage(format!("hash is {other:?}, {ECDSA} takes sha256 or sha384"))),
     };
-    let key = params.key(ECDSA, &wanted_key(ECDSA))?;
+    let key = params.key(ECDSA, || wanted_key(ECDSA))?;
     let pair = EcdsaKeyPair::from_pkcs8(&scheme::ECDSA_P256_SHA256_ASN1_SIGNING, key);
     let public = pair.as_ref().map_or(Cow::Borrowed(key), |pair| pair.public_key().as_ref().to_vec().into());
     let algorithm = if sha384 { &scheme::ECDSA_P256_SHA384_ASN1 } else { &scheme::ECDSA_P256_SHA256_ASN1 };
@@ -175,7 +175,7 @@ fn rsa_scheme(params: &Params) -> Outcome<(&'static dyn RsaEncoding, &'static Rs
 fn compile_rsa(params: &Params) -> Outcome<Arc<dyn Transform>> {
     params.only(RSA, &["key", "hash", "padding"])?;
     let (encoding, parameters) = rsa_scheme(params)?;
-    let key = params.key(RSA, &wanted_key(RSA))?;
+    let key = params.key(RSA, || wanted_key(RSA))?;
     let pair = RsaKeyPair::from_pkcs8(key).ok();
     let public = match &pair {
         Some(pair) => pair.public_key().clone(),
@@ -276,7 +276,7 @@ struct Agreement {
 
 fn compile_x25519(params: &Params) -> Outcome<Arc<dyn Transform>> {
     params.only(X25519, &["key"])?;
-    let key = params.key(X25519, &wanted_key(X25519))?;
+    let key = params.key(X25519, || wanted_key(X25519))?;
     let raw = key.strip_prefix(&X25519_PKCS8).unwrap_or(key);
     let private = PrivateKey::from_private_key(&agreement::X25519, raw)
         .map_err(|_| Status::usage(format!("key is not for {X25519}, which takes {}", wanted_key(X25519))))?;
