@@ -8,7 +8,6 @@ export PYTHON
 endif
 
 CARGO_TEST = cargo test --manifest-path rust/Cargo.toml -p acrypto-core
-HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench fix sanitize loom clean
@@ -35,7 +34,8 @@ fix: setup ## format, and apply the lints' safe corrections
 	@scripts/fix
 
 sanitize: ## the core's tests under AddressSanitizer
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address $(CARGO_TEST) --lib --tests --target $(HOST)
+	RUSTC_BOOTSTRAP=1 RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/scripts/rustc-sanitized \
+		$(CARGO_TEST) --lib --tests --release --target-dir rust/target/sanitize
 
 loom: ## model-check the queue and the completion ring
 	RUSTFLAGS="--cfg loom" $(CARGO_TEST) --lib --release --target-dir rust/target/loom loom

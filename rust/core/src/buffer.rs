@@ -368,7 +368,7 @@ impl Output {
     /// Moves a small result out of an oversized buffer, so that it does not hold the whole class.
     pub fn shrink(&mut self) {
         let len = self.len;
-        let oversized = matches!(&self.memory, Memory::Pooled(m) if m.len() > 4096 && len < m.len() / 4);
+        let oversized = matches!(&self.memory, Memory::Pooled(m) if m.len() > 4096 && len < m.len() / 8);
         if oversized {
             let mut smaller = self.pool.take(len);
             if let (Some(to), Some(from)) = (smaller.get_mut(..len), self.bytes().get(..len)) {

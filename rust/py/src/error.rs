@@ -49,7 +49,7 @@ pub fn raise(py: Python<'_>, status: &Status) -> PyErr {
         Status::QueueFull(_) => build(py, "QueueFull", message, None),
         Status::DeadlineExceeded => build(py, "DeadlineExceeded", message, None),
         Status::DeviceLost(_) => build(py, "DeviceLost", message, None),
-        Status::Cancelled => cancelled(py),
+        Status::Cancelled => cancelled(py, None),
         Status::Closed(_) => build(py, "ClosedError", message, None),
         Status::Engine { .. } => build(py, "EngineError", message, None),
         Status::Internal(_) => build(py, "InternalError", message, None),
@@ -57,11 +57,14 @@ pub fn raise(py: Python<'_>, status: &Status) -> PyErr {
 }
 
 /// `asyncio.CancelledError`, which threads that wait get as well.
-pub fn cancelled(py: Python<'_>) -> PyErr {
-    match py.import("asyncio.exceptions").and_then(|module| module.getattr("CancelledError")) {
-        Ok(class) => class.call0().map_or_else(|error| error, PyErr::from_value),
-        Err(error) => error,
-    }
+pub fn cancelled(py: Python<'_>, message: Option<Py<PyAny>>) -> PyErr {
+    let made = py.import("asyncio.exceptions").and_then(|module| module.getattr("CancelledError")).and_then(|class| {
+        match message {
+            Some(message) => class.call1((message,)),
+            None => class.call0(),
+        }
+    });
+    made.map_or_else(|error| error, PyErr::from_value)
 }
 
 /// `?` over outcomes.

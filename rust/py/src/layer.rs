@@ -263,6 +263,7 @@ impl Layer {
     fn pinned(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
         self.ours(py)?;
         self.shared.ports.drain_threads(py);
+        self.shared.ports.forget_closed(py);
         Ok((self.shared.ports.num_in_flight(), self.shared.core.pool.idle_bytes()))
     }
 

@@ -85,6 +85,8 @@ struct State {
     completion: Option<(core::Completion, Option<u32>)>,
     callbacks: Vec<Callback>,
     pins: Pins,
+    /// What `cancel` was given.
+    cancel_message: Option<Py<PyAny>>,
 }
 
 /// See the head of this file. Any thread may wait or cancel; await it in the loop that submitted it.
@@ -112,6 +114,7 @@ impl Operation {
                 completion: None,
                 callbacks: Vec::new(),
                 pins: Pins::default(),
+                cancel_message: None,
             }),
         };
         made.absorb(py, settled);
@@ -126,7 +129,8 @@ impl Operation {
         harvest: Harvest,
         pins: Pins,
     ) -> Self {
-        let state = State { outcome: Outcome::Pending, completion: None, callbacks: Vec::new(), pins };
+        let state =
+            State { outcome: Outcome::Pending, completion: None, callbacks: Vec::new(), pins, cancel_message: None };
         Self {
             core: Some(core),
             event_loop,
@@ -268,10 +272,18 @@ impl Operation {
         }
     }
 
+    fn message(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        lock(&self.state).cancel_message.as_ref().map(|message| message.clone_ref(py))
+    }
+
+    fn cancelled_error(&self, py: Python<'_>) -> PyErr {
+        cancelled(py, self.message(py))
+    }
+
     fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.peek(py)? {
             Ok(value) => Ok(value),
-            Err(None) => Err(cancelled(py)),
+            Err(None) => Err(self.cancelled_error(py)),
             Err(Some(error)) => {
                 let error = PyErr::from_value(error.into_bound(py).into_any());
                 error.set_traceback(py, None); // raised anew each time, as asyncio's futures do
@@ -334,6 +346,17 @@ impl Operation {
         self.blocking.store(blocking, Ordering::Relaxed);
     }
 
+    /// What `cancel` was given; `asyncio.gather` asks for it.
+    #[getter]
+    fn _cancel_message(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.message(py)
+    }
+
+    /// The exception of a cancelled one; `asyncio.gather` asks for it.
+    fn _make_cancelled_error(&self, py: Python<'_>) -> Py<PyBaseException> {
+        self.cancelled_error(py).into_value(py)
+    }
+
     /// The event loop that the operation was submitted in.
     fn get_loop(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.event_loop {
@@ -355,10 +378,11 @@ impl Operation {
     /// Withdraws it; false if it has ended already. The caller is told at once; memory lingers until the engine lets go.
     #[pyo3(signature = (msg = None))]
     fn cancel(slf: Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> bool {
-        let _ = msg; // part of asyncio's protocol
         let own = slf.get();
-        let Some(core) = &own.core else { return false };
-        if !core.is_ours() || !core.cancel() {
+        let Some(core) = own.core.as_ref().filter(|core| core.is_ours() && core.is_pending()) else { return false };
+        let before = std::mem::replace(&mut lock(&own.state).cancel_message, msg.map(Bound::unbind));
+        drop(before);
+        if !core.cancel() {
             return false;
         }
         own.refresh(slf.py());
@@ -379,7 +403,7 @@ impl Operation {
         match self.peek(py)? {
             Ok(_) => Ok(None),
             Err(Some(error)) => Ok(Some(error.into_any())),
-            Err(None) => Err(cancelled(py)),
+            Err(None) => Err(self.cancelled_error(py)),
         }
     }
 
@@ -396,6 +420,9 @@ impl Operation {
             if let Some(context) = context {
                 visit.call(context)?;
             }
+        }
+        if let Some(message) = &state.cancel_message {
+            visit.call(message)?;
         }
         match &self.event_loop {
             Some(event_loop) => visit.call(event_loop),

@@ -91,7 +91,7 @@ impl Ports {
     }
 
     /// Drops the rings of loops that were closed; what ended after its loop did still pins memory.
-    fn forget_closed(&self, py: Python<'_>) {
+    pub fn forget_closed(&self, py: Python<'_>) {
         let known: Vec<(Py<PyAny>, Arc<Port>)> =
             lock(&self.loops).iter().map(|l| (l.event_loop.clone_ref(py), Arc::clone(&l.port))).collect();
         for (event_loop, port) in known {

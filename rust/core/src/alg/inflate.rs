@@ -1,6 +1,6 @@
 //! Inflating: raw deflate (RFC 1951), zlib (RFC 1950), gzip (RFC 1952). Whole buffers, parts, and streams.
 //!
-//! Wrappers are read here, once for all libraries, so that offsets are exact and both ways accept the same data; the
+//! Wrappers are read by `wrapper`, once for all libraries, so that offsets are exact and both ways agree; the
 //! deflate data go to libdeflate where the whole lies in memory, to ISA-L's igzip where it comes in steps. libdeflate is
 //! 1.1 to 1.3 times as fast but must start anew when its output does not fit, so it gets outputs whose size can be
 //! guessed; beyond [`RESTARTED`] bytes igzip takes over, which goes on where it stopped.

@@ -282,6 +282,31 @@ pub mod laws {
             let back = stepped(stream::decompressor(name).unwrap(), packed, sizes).unwrap();
             assert!(back == plain, "{name} {sizes}");
         }
+        empty_steps_do_nothing(name, packed, plain);
+    }
+
+    fn empty_steps_do_nothing(name: &str, packed: &[u8], plain: &[u8]) {
+        let mut decoder = stream::decompressor(name).unwrap();
+        let (first, second) = packed.split_at(packed.len() / 2);
+        let mut space = vec![0; plain.len() + 1];
+        let mut produced = 0;
+        for (source, end) in [(first, false), (second, true)] {
+            let mut at = 0;
+            loop {
+                for _ in 0..40 {
+                    let step = decoder.step(&[], &mut space[produced..], false).unwrap();
+                    produced += step.produced;
+                    let step = decoder.step(&source[at..], &mut [], end).unwrap();
+                    at += step.consumed;
+                }
+                let step = decoder.step(&source[at..], &mut space[produced..], end).unwrap();
+                (at, produced) = (at + step.consumed, produced + step.produced);
+                if at == source.len() && (step.finished || !end) {
+                    break;
+                }
+            }
+        }
+        assert!(space[..produced] == *plain, "{name}");
     }
 
     /// `allowed` says where a cut leaves whole data.

@@ -224,6 +224,13 @@ impl Codec for Decoder {
         let (read, written) = (input.pos(), output.pos());
         let what = match result {
             Ok(left) => return Ok(Turn { read, written, ended: left == 0 }),
+            // libzstd takes sixteen steps without progress for a caller's mistake. Its state stays sound.
+            Err(code)
+                if is(code, ZSTD_ErrorCode::ZSTD_error_noForwardProgress_inputEmpty)
+                    || is(code, ZSTD_ErrorCode::ZSTD_error_noForwardProgress_destFull) =>
+            {
+                return Ok(Turn { read, written, ended: false });
+            }
             Err(code) if is(code, ZSTD_ErrorCode::ZSTD_error_memory_allocation) => return Err(failed(code)),
             Err(code) if is(code, ZSTD_ErrorCode::ZSTD_error_checksum_wrong) => "wrong zstd content checksum",
             Err(code) if is(code, ZSTD_ErrorCode::ZSTD_error_frameParameter_windowTooLarge) => {

@@ -7,7 +7,8 @@ use crate::alg::{Algorithm, Call, Direction, Facts, Kind, Params, Transform};
 use crate::buffer::Output;
 use crate::engine::{Engine, Offer};
 use crate::status::Outcome;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// See the head of this file.
 pub struct External {
@@ -26,7 +27,9 @@ impl Engine for External {
 
     fn compile(&self, algorithm: &Algorithm, params: &Params) -> Outcome<Arc<dyn Transform>> {
         let checks = (algorithm.compile)(params)?;
-        Ok(Arc::new(Recipe { name: algorithm.name, params: params.clone(), checks }))
+        let offer = self.offers.iter().find(|offer| offer.algorithm == algorithm.name);
+        let driver = offer.map_or("", |offer| intern(&offer.driver));
+        Ok(Arc::new(Recipe { name: algorithm.name, driver, params: params.clone(), checks }))
     }
 
     fn runs_inline(&self) -> bool {
@@ -34,9 +37,24 @@ impl Engine for External {
     }
 }
 
+/// A name that lives as long as the process, so that completions need not own theirs. Driver names are few.
+fn intern(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    match names.get(name) {
+        Some(known) => known,
+        None => {
+            let kept: &'static str = Box::leak(name.to_string().into_boxed_str());
+            names.insert(kept);
+            kept
+        }
+    }
+}
+
 /// The name and parameters, for the engine outside; everything else by the core's own form.
 struct Recipe {
     name: &'static str,
+    driver: &'static str,
     params: Params,
     checks: Arc<dyn Transform>,
 }
@@ -46,7 +64,7 @@ impl Transform for Recipe {
         self.checks.kind()
     }
     fn driver(&self, _direction: Direction) -> &'static str {
-        "external"
+        self.driver
     }
     fn check(&self, call: &Call<'_>) -> Outcome<()> {
         self.checks.check(call)

@@ -136,11 +136,9 @@ impl Engine for Faulty {
                 }
                 Some(Kind::Die) => {
                     let device = Arc::clone(&request.device);
-                    request.fail(Status::DeviceLost(device.name.to_string()));
-                    for request in burst.drain(..) {
-                        request.fail(Status::DeviceLost(device.name.to_string()));
-                    }
-                    device.break_down();
+                    device.break_down(); // first: who learns of the loss must find the device broken
+                    burst.push_front(request);
+                    device.lose_all(std::mem::take(burst));
                     return;
                 }
             }

@@ -1,0 +1,154 @@
+"""What the benches share: fair timing, the machine's description, a table, raw results kept beside the claims.
+
+A bench runs its peer and us in one run, in turns, and reports medians and ratios: absolute times wander by 10 to 15 %
+on shared machines. Raw samples are stored, so that anybody can judge the spread.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import acrypto
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benches" / "results"
+
+
+def machine() -> dict[str, Any]:
+    """The machine and the versions that a result belongs to."""
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    packages = {}
+    for name in ("cryptography", "isal", "zstandard", "uvloop"):
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            packages[name] = None
+    return {
+        "cpu": cpu,
+        "cpus": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "acrypto": acrypto.build_info(),
+        "packages": packages,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def per_call(function: Callable[[], object], *, at_least_s: float = 0.02) -> Callable[[], float]:
+    """A sampler: seconds per call over enough calls to last `at_least_s`."""
+    function()
+    number = 1
+    while True:
+        started = time.perf_counter()
+        for _ in range(number):
+            function()
+        if time.perf_counter() - started >= at_least_s:
+            break
+        number *= 2
+
+    def sample() -> float:
+        gc.disable()
+        started = time.perf_counter()
+        for _ in range(number):
+            function()
+        elapsed = time.perf_counter() - started
+        gc.enable()
+        return elapsed / number
+
+    return sample
+
+
+def in_turns(samplers: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Samples of each, taken in turns so that drift hits all alike."""
+    samples: dict[str, list[float]] = {name: [] for name in samplers}
+    for _ in range(rounds):
+        for name, sampler in samplers.items():
+            samples[name].append(sampler())
+    return samples
+
+
+def command(argv: list[str], *, stdin: Path | None = None, stdout: Path | None = None) -> dict[str, float]:
+    """Runs a command; wall and CPU seconds and peak memory in MiB.
+
+    `/usr/bin/time` stands between, because the peak of a direct child includes what it inherited from us.
+    """
+    source = open(stdin, "rb") if stdin else subprocess.DEVNULL
+    target = open(stdout, "wb") if stdout else subprocess.DEVNULL
+    try:
+        timed = ["/usr/bin/time", "-q", "-f", "%e %U %S %M", *argv]
+        started = time.perf_counter()
+        done = subprocess.run(timed, stdin=source, stdout=target, stderr=subprocess.PIPE, check=False)
+        wall = time.perf_counter() - started
+    finally:
+        for stream in (source, target):
+            if not isinstance(stream, int):
+                stream.close()
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    if done.returncode != 0:
+        raise RuntimeError(f"{argv[0]} failed: {' '.join(lines[:3])}")
+    _, user, system, peak = lines[-1].split()
+    return {"wall": wall, "cpu": float(user) + float(system), "rss_mib": int(peak) / 1024}
+
+
+def tool(name: str) -> str | None:
+    """The path of a peer's command, or None."""
+    return shutil.which(name)
+
+
+class Report:
+    """Rows of a bench: what, ours, the peer's, the ratio, the mark, whether it is met."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows: list[dict[str, Any]] = []
+        self.raw: dict[str, Any] = {}
+
+    def add(self, what: str, ours: float, unit: str, *, mark: str, met: bool | None, peer: float | None = None) -> None:
+        """One row; `met` is None for a figure without a mark."""
+        ratio = None if peer is None or ours == 0 else peer / ours
+        self.rows.append({"what": what, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio, "mark": mark, "met": met})
+
+    def finish(self) -> None:
+        """Prints the table and stores everything under benches/results."""
+        print(f"\n{self.name}\n")
+        header = f"{'what':62} {'ours':>10} {'peer':>10} {'unit':6} {'ratio':>6}  mark"
+        print(header)
+        print("-" * (len(header) + 24))
+        for row in self.rows:
+            peer = "" if row["peer"] is None else f"{row['peer']:.3f}"
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            verdict = {True: "met", False: "MISSED", None: ""}[row["met"]]
+            print(
+                f"{row['what']:62} {row['ours']:10.3f} {peer:>10} {row['unit']:6} {ratio:>6}  {row['mark']} {verdict}"
+            )
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        stored = {
+            "bench": self.name,
+            "command": "make bench ONE=" + self.name,
+            "machine": machine(),
+            "rows": self.rows,
+            "raw": self.raw,
+        }
+        path = RESULTS / f"{self.name}.json"
+        path.write_text(json.dumps(stored, indent=1) + "\n")
+        print(f"\nraw results: {path.relative_to(ROOT)}")
+
+
+def median(samples: list[float]) -> float:
+    """The middle sample."""
+    return statistics.median(samples)
+
+
+PYTHON = sys.executable

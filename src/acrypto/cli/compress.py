@@ -1,0 +1,85 @@
+"""`acrypto compress`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from acrypto.cli import options
+from acrypto.cli.standard import STDIN
+from acrypto.cli.transfer import Transfer
+from acrypto.streams.compress import SUFFIXES, compress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from acrypto.streams.tally import Tally
+
+
+@click.command("compress")
+@options.files
+@click.option("-f", "--format", "format_", type=click.Choice(list(SUFFIXES)), default="gzip", show_default=True)
+@click.option("-l", "--level", type=int, metavar="N", help="gzip 0 to 9 [6], zstd -7 to 22 [3], lz4 0 to 12 [0].")
+@click.option("--strategy", type=click.Choice(["fixed"]), help="fixed: only fixed Huffman codes, the fastest (gzip).")
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
+@click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
+@click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
+@click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
+@options.threads
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
+@options.as_json
+def command(
+    files: tuple[str, ...],
+    format_: str,
+    level: int | None,
+    strategy: str | None,
+    output: str | None,
+    to_stdout: bool,
+    force: bool,
+    remove: bool,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Compress files into FILE.gz, FILE.zst or FILE.lz4, on all cores and in bounded memory.
+
+    Without FILE, or for -, standard input goes to standard output. The result keeps mode and times, appears only when
+    it is whole, and overwrites nothing without --force; the source stays, without --rm. The result is one ordinary file
+    for gzip, zstd and lz4. With --json, an object a file: on standard error when standard output carries data.
+    """
+    if to_stdout or output == STDIN or ((not files or STDIN in files) and output is None):
+        options.refuse_terminal(force)
+    with options.layer(threads) as layer:
+
+        def work(source: FileIO, state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
+            name, mtime = b"", 0
+            if state is not None:
+                name, mtime = os.fsencode(os.path.basename(os.fsdecode(source.name))), int(state.st_mtime)
+            compress(
+                layer,
+                source,
+                sink,
+                format=format_,
+                level=level,
+                strategy=strategy,
+                name=name,
+                mtime=mtime,
+                tally=tally,
+            )
+            return format_
+
+        transfer = Transfer(
+            "compress",
+            work,
+            output=output,
+            sibling=lambda file: file + SUFFIXES[format_],
+            to_stdout=to_stdout,
+            discard=False,
+            force=force,
+            remove=remove,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        return transfer.run(files)

@@ -1,0 +1,96 @@
+"""`acrypto decompress`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from acrypto.cli import options
+from acrypto.cli.standard import STDIN
+from acrypto.cli.transfer import Transfer
+from acrypto.streams.compress import SUFFIXES
+from acrypto.streams.decompress import MAGICS, decompress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from acrypto.streams.tally import Tally
+
+#: What is taken off a name, and what is put in its place.
+NAMES = {**dict.fromkeys(SUFFIXES.values(), ""), ".tgz": ".tar", ".tzst": ".tar"}
+
+
+def plain_name(file: str) -> str | None:
+    """The name of a file's contents, or None if its suffix does not tell."""
+    stem, suffix = os.path.splitext(file)
+    return stem + NAMES[suffix.lower()] if suffix.lower() in NAMES else None
+
+
+@click.command("decompress")
+@options.files
+@click.option("-f", "--format", "format_", type=click.Choice(list(MAGICS)), help="Else the first bytes tell.")
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
+@click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
+@click.option("-t", "--test", is_flag=True, help="Only test: write nothing.")
+@click.option(
+    "--max-output",
+    type=options.size_or_none,
+    metavar="SIZE",
+    help="Most bytes to write, or none for no limit. [1G, or 256 bytes for each byte read if that is more]",
+)
+@click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
+@click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
+@options.threads
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
+@options.as_json
+def command(
+    files: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+    to_stdout: bool,
+    test: bool,
+    max_output: int | None,
+    force: bool,
+    remove: bool,
+    threads: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Decompress gzip, zstd and lz4 files, with every member or frame that they have, in bounded memory.
+
+    Without FILE, or for -, standard input goes to standard output. The result is named without the suffix (.gz, .zst,
+    .lz4), keeps mode and times, appears only when it is whole, and overwrites nothing without --force; the source
+    stays, without --rm. Damage is told with its offset in bytes. With --json, an object a file: on standard error when
+    standard output carries data.
+    """
+    if not test and (to_stdout or output == STDIN or ((not files or STDIN in files) and output is None)):
+        options.refuse_terminal(force)
+    with options.layer(threads) as layer:
+
+        def work(source: FileIO, _state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
+            limited = max_output != -1
+            return decompress(
+                layer,
+                source,
+                sink,
+                format=format_,
+                max_output=max_output if limited else None,
+                limited=limited,
+                tally=tally,
+            )
+
+        transfer = Transfer(
+            "decompress",
+            work,
+            output=output,
+            sibling=plain_name,
+            to_stdout=to_stdout,
+            discard=test,
+            force=force,
+            remove=remove,
+            as_json=as_json,
+            quiet=quiet,
+        )
+        return transfer.run(files)

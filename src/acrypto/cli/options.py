@@ -1,0 +1,62 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from acrypto.layer.layer import Layer
+
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def size(text: str) -> int:
+    """A number of bytes: `4096`, `64K`, `10M`, `2G`."""
+    number = text.upper().rstrip("KMGT")
+    unit = text.upper()[len(number) :]
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()):
+        raise click.BadParameter(f"{text!r} is not a size: bytes, or a number with K, M or G behind")
+    return int(number) * _UNITS[unit]
+
+
+def size_or_none(text: str) -> int:
+    """A number of bytes, or -1 for the word `none`."""
+    return -1 if text == "none" else size(text)
+
+
+def files(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The files to work on; `-` or none is standard input."""
+    return click.argument("files", nargs=-1, type=click.Path(), metavar="[FILE]...")(function)
+
+
+def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The switch for machines."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(function)
+
+
+def threads(function: Callable[..., Any]) -> Callable[..., Any]:
+    """How many workers."""
+    helped = "Worker threads; as many as there are CPUs if not given."
+    return click.option("-T", "--threads", type=click.IntRange(1, 1024), metavar="N", help=helped)(function)
+
+
+def layer(threads: int | None = None) -> Layer:
+    """A layer for one command: every engine present, with little memory kept for reuse."""
+    from acrypto.layer.layer import open as open_layer
+    from acrypto.model.settings import MIB, Settings
+
+    return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB))
+
+
+def refuse_terminal(force: bool) -> None:
+    """Keeps binary data from a terminal."""
+    if not force and os.isatty(1):
+        raise click.UsageError("binary data are not written to a terminal; --force does it, -o FILE is better")

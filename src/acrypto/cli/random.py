@@ -1,0 +1,57 @@
+"""`acrypto random`."""
+
+from __future__ import annotations
+
+import click
+
+from acrypto.cli import options, standard
+from acrypto.streams.replacement import Replacement
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import FileIO
+
+    from acrypto.layer.layer import Layer
+
+#: Bytes asked for at a time.
+PIECE = 1 << 20
+
+
+@click.command("random")
+@click.argument("nbytes", type=options.size, metavar="N")
+@click.option("--hex", "as_hex", is_flag=True, help="Write hexadecimal digits and a newline.")
+@click.option(
+    "-o", "--output", type=click.Path(), metavar="OUT", help="Name of a file to write; only its owner may read it."
+)
+@click.option("--force", is_flag=True, help="Overwrite a file, write to a terminal.")
+def command(nbytes: int, as_hex: bool, output: str | None, force: bool) -> int:
+    """Write N random bytes (K, M, G: powers of 1024), fit for keys, from a DRBG seeded by the system."""
+    if output is None and not as_hex:
+        options.refuse_terminal(force)
+    with options.layer() as layer:
+        if output is not None:
+            with Replacement(output, force=force, private=True) as result:
+                _write(layer, nbytes, as_hex, result.file)
+                result.commit()
+            return 0
+        with standard.sink() as sink:
+            _write(layer, nbytes, as_hex, sink)
+    return 0
+
+
+def _write(layer: Layer, nbytes: int, as_hex: bool, sink: FileIO) -> None:
+    from acrypto.streams.sink import Sink
+    from acrypto.streams.tally import Tally
+
+    writing = Sink(sink, Tally())
+    running = None
+    while nbytes > 0 or running is not None:
+        count = min(PIECE, nbytes)
+        ahead = layer.random(count) if count else None
+        if running is not None:
+            piece = running.wait()
+            writing.write(piece.hex().encode() if as_hex else piece)
+        running = ahead
+        nbytes -= count
+    if as_hex:
+        writing.write(b"\n")

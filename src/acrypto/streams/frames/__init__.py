@@ -1,0 +1,1 @@
+"""zstd and lz4: independent frames, one after the other."""

@@ -1,0 +1,37 @@
+"""How zstd (RFC 8878) and lz4 frames begin: bytes to values, no I/O."""
+
+from __future__ import annotations
+
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
+_SKIPPABLE = b"\x2a\x4d\x18"
+
+
+def is_skippable(data: bytes) -> bool:
+    """Whether `data` begin a skippable frame, which both formats have."""
+    return len(data) >= 4 and data[0] & 0xF0 == 0x50 and data[1:4] == _SKIPPABLE
+
+
+def may_be_zstd(data: bytes) -> bool:
+    """Whether these bytes, perhaps fewer than four, can begin a zstd frame."""
+    head = data[:4]
+    return ZSTD_MAGIC.startswith(head) or (head[0] & 0xF0 == 0x50 and _SKIPPABLE.startswith(head[1:]))
+
+
+def zstd_content_size(data: bytes) -> int | None:
+    """The content size that a zstd frame header tells; None if it tells none, is not whole, or is none.
+
+    A skippable frame's content is nothing.
+    """
+    if is_skippable(data):
+        return 0
+    if len(data) < 6 or data[:4] != ZSTD_MAGIC:
+        return None
+    descriptor = data[4]
+    single_segment = descriptor >> 5 & 1
+    size_len = (0, 2, 4, 8)[descriptor >> 6] or single_segment
+    at = 5 + (not single_segment) + (0, 1, 2, 4)[descriptor & 3]
+    if not size_len or len(data) < at + size_len:
+        return None
+    size = int.from_bytes(data[at : at + size_len], "little")
+    return size + 256 if size_len == 2 else size

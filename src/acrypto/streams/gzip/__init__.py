@@ -1,0 +1,1 @@
+"""gzip made and read on all cores: parts of one member."""

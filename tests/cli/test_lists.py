@@ -1,0 +1,53 @@
+"""`random`, and the commands that tell what is here."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run
+
+pytestmark = pytest.mark.slow  # each test starts processes
+
+
+def test_random_gives_as_many_bytes_as_asked(acrypto: Run, tmp_path: Path) -> None:
+    for asked, nbytes in (("0", 0), ("1", 1), ("3M", 3 << 20), ("1048577", 1048577)):
+        assert len(acrypto("random", asked).stdout) == nbytes
+    assert len(bytes.fromhex(acrypto("random", "33", "--hex").stdout.decode())) == 33
+    assert acrypto("random", "32").stdout != acrypto("random", "32").stdout
+    acrypto("random", "32", "-o", "key")
+    assert (tmp_path / "key").stat().st_size == 32
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    acrypto("random", "32", "-o", "key", code=1)
+
+
+def test_algorithms_tell_who_offers_them_or_why_nobody_does(acrypto: Run) -> None:
+    rows = {row["name"]: row for row in json.loads(acrypto("algorithms", "--json").stdout)}
+    assert rows["gcm(aes)"]["device"] == "software0"
+    assert rows["cbc(des3_ede)"]["insecure"]
+    assert rows["lzo"]["absent"]
+    told = acrypto("algorithms").stdout.decode()
+    assert all(name in told for name in rows)
+
+
+def test_devices_tell_their_state(acrypto: Run) -> None:
+    (device,) = json.loads(acrypto("devices", "--json").stdout)["devices"]
+    assert (device["name"], device["state"]) == ("software0", "up")
+    assert b"software0" in acrypto("devices").stdout
+    costs = json.loads(acrypto("devices", "--costs", "--json").stdout)["costs"]
+    assert {cost["direction"] for cost in costs} == {"compress", "decompress", "digest"}
+
+
+def test_doctor_finds_this_machine_well(acrypto: Run) -> None:
+    told = json.loads(acrypto("doctor", "--json").stdout)
+    assert {row["engine"] for row in told["engines"]} >= {"software", "null", "faulty"}
+    assert {row["verdict"] for row in told["checks"]} == {"PASS"}
+    assert b"PASS" in acrypto("doctor").stdout
+
+
+def test_bench_measures(acrypto: Run) -> None:
+    told = json.loads(acrypto("bench", "--json").stdout)
+    assert all(us > 0 for us in told["own_cost_us"].values())
+    assert all(row["one"] > 0 and row["queued"] > 0 for row in told["mb_per_s"])

@@ -1,0 +1,25 @@
+"""What every test may use: an open layer, and Hypothesis settled for this machine or for CI."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import acrypto
+
+# No deadline: a busy machine is not a bug. The layer is shared by all examples on purpose.
+settings.register_profile(
+    "here", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+
+@pytest.fixture(scope="module")
+def layer() -> Iterator[acrypto.Layer]:
+    """A layer on every engine that is opened by default."""
+    with acrypto.open() as opened:
+        yield opened
