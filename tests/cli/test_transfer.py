@@ -153,6 +153,38 @@ def test_threads_change_no_byte(acrypto: Run) -> None:
     assert acrypto("compress", "-T", "1", input=DATA).stdout == acrypto("compress", "-T", "3", input=DATA).stdout
 
 
+def test_a_terminal_is_told_what_was_done(tmp_path: Path, source: Path) -> None:
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        subprocess.run([*COMMAND, "compress", "data"], cwd=tmp_path, stderr=theirs, check=True)
+        os.close(theirs)
+        told = terminal.read(4096)
+    assert told.startswith(b"data -> data.gz: 1,500,000 -> ")
+    assert b" on software0 (deflate-" in told
+
+
+def test_a_terminal_gets_no_binary_data(tmp_path: Path, source: Path) -> None:
+    ours, theirs = os.openpty()
+    for words in (["compress", "-c", "data"], ["compress"], ["decompress", "-c", "data"], ["random", "3"]):
+        done = subprocess.run([*COMMAND, *words], cwd=tmp_path, stdout=theirs, stderr=subprocess.PIPE, check=False)
+        assert done.returncode == 2
+        assert b"terminal" in done.stderr
+    os.close(theirs)
+    os.close(ours)
+
+
+@pytest.mark.parametrize(("closed", "told"), [("<&-", "standard input: closed"), (">&-", "standard output is closed")])
+def test_a_closed_stream_is_told(tmp_path: Path, closed: str, told: str) -> None:
+    script = f'"$0" -m acrypto compress {closed}'
+    done = subprocess.run(["sh", "-c", script, COMMAND[0]], cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.decode()) == (1, b"", f"acrypto: {told}\n")
+
+
+def test_a_device_is_no_result_to_remove_the_source_for(acrypto: Run, source: Path) -> None:
+    acrypto("compress", "data", "-o", "/dev/null", "--rm")
+    assert names(source.parent) == ["data"]
+
+
 # ---- Damage
 
 

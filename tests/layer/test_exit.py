@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.layer.conftest import Script
 
 ENDINGS = {"falls off": "", "sys.exit": "sys.exit(0)", "raise SystemExit": "raise SystemExit"}

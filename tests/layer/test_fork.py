@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-
 from tests.layer.conftest import Script
 
 # Each child has a watchdog: a hang kills it with SIGALRM, and the parent's check of its status fails.

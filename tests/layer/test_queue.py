@@ -7,11 +7,11 @@ import hashlib
 import itertools
 
 import pytest
+from tests.layer.conftest import Run
 
 import acrypto
 from acrypto.engines.faulty import Fault, Faulty
 from acrypto.testing.gate import Gate
-from tests.layer.conftest import Run
 
 
 def held(layer: acrypto.Layer, gate: Gate) -> acrypto.Operation:

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from tests.layer.conftest import Run
 
 import acrypto
-from tests.layer.conftest import Run
 
 THREADS = 16
 MESSAGES = [bytes([number]) * (number * 37) for number in range(64)]

@@ -8,6 +8,7 @@ mod error;
 mod info;
 mod job;
 mod layer;
+mod methods;
 mod oneshot;
 mod operation;
 mod port;

@@ -34,6 +34,8 @@ struct Table {
 /// All rings of one layer. Shareable between threads.
 pub struct Ports {
     loops: Mutex<Vec<LoopPort>>,
+    /// Rings of loops that were closed: operations may still end there, and be let go by whoever comes by.
+    orphans: Mutex<Vec<Arc<Port>>>,
     /// Of callers without a loop; drained by whoever comes by.
     threads: Arc<Port>,
     table: Mutex<Table>,
@@ -67,7 +69,12 @@ fn new_port() -> PyResult<Arc<Port>> {
 
 impl Ports {
     pub fn new() -> PyResult<Self> {
-        Ok(Self { loops: Mutex::new(Vec::new()), threads: new_port()?, table: Mutex::new(Table::default()) })
+        Ok(Self {
+            loops: Mutex::new(Vec::new()),
+            orphans: Mutex::new(Vec::new()),
+            threads: new_port()?,
+            table: Mutex::new(Table::default()),
+        })
     }
 
     /// The ring that serves this loop, or callers without one. Registers it with a loop that is new.
@@ -90,7 +97,7 @@ impl Ports {
         Ok(port)
     }
 
-    /// Drops the rings of loops that were closed; what ended after its loop did still pins memory.
+    /// Sets the rings of closed loops aside, and lets go of what ended there.
     pub fn forget_closed(&self, py: Python<'_>) {
         let known: Vec<(Py<PyAny>, Arc<Port>)> =
             lock(&self.loops).iter().map(|l| (l.event_loop.clone_ref(py), Arc::clone(&l.port))).collect();
@@ -102,9 +109,16 @@ impl Ports {
                 let gone = at.map(|at| loops.swap_remove(at));
                 drop(loops);
                 drop(gone); // outside the lock: a loop's end may run any Python code
-                self.drain(py, &port);
+                lock(&self.orphans).push(port);
             }
         }
+        let orphans = lock(&self.orphans).clone();
+        for port in &orphans {
+            self.drain(py, port);
+        }
+        drop(orphans);
+        // An operation holds its ring: one that nobody else holds, and that is empty, gets nothing more.
+        lock(&self.orphans).retain(|port| Arc::strong_count(port) > 1 || !port.is_empty());
     }
 
     /// Reserves a token for an operation about to be made.
@@ -185,6 +199,7 @@ impl Ports {
     /// Drains every ring; after closing, when no engine runs any more.
     pub fn drain_all(&self, py: Python<'_>) {
         self.drain(py, &self.threads);
+        self.forget_closed(py);
         let ports: Vec<Arc<Port>> = lock(&self.loops).iter().map(|known| Arc::clone(&known.port)).collect();
         for port in ports {
             self.drain(py, &port);

@@ -37,7 +37,7 @@ pub struct Message<'a, 'py> {
 pub struct Asked<'py> {
     into: Option<Bound<'py, PyAny>>,
     max_output: Option<u64>,
-    unit: Option<usize>,
+    pub unit: Option<usize>,
     return_exceptions: bool,
     device: Option<String>,
     wishes: Wishes,
@@ -45,7 +45,7 @@ pub struct Asked<'py> {
 
 impl<'py> Asked<'py> {
     /// Reads the options that are in `known`; any other is a TypeError, as for every Python function.
-    fn read(
+    pub fn read(
         py: Python<'py>,
         options: Option<&Bound<'py, PyDict>>,
         known: &[&str],
@@ -77,7 +77,7 @@ impl<'py> Asked<'py> {
 }
 
 /// Direction, device, driver, lane, predicted nanoseconds, reason.
-type ExplanationRow = (String, String, String, String, u64, String);
+pub type ExplanationRow = (String, String, String, String, u64, String);
 
 /// Keyed, reusable, bound to no device. Shareable between threads; holds no state between operations.
 #[pyclass(frozen, subclass, module = "acrypto")]
@@ -87,13 +87,13 @@ pub struct Transform {
 }
 
 impl<'a, 'py> Message<'a, 'py> {
-    fn of(direction: Direction, source: &'a Bound<'py, PyAny>) -> Self {
+    pub fn of(direction: Direction, source: &'a Bound<'py, PyAny>) -> Self {
         Self { direction, source, nonce: None, ad: None, tag: None }
     }
 }
 
 impl<'a, 'py> Sources<'a, 'py> {
-    fn of(data: &'a Bound<'py, PyAny>, unit: Option<usize>) -> Self {
+    pub fn of(data: &'a Bound<'py, PyAny>, unit: Option<usize>) -> Self {
         match unit {
             Some(unit) => Self::Cut { buffer: data, unit },
             None => Self::List(data),
@@ -126,7 +126,12 @@ impl Transform {
     }
 
     /// Submits one message.
-    fn start<'py>(&self, py: Python<'py>, message: &Message<'_, 'py>, asked: &Asked<'py>) -> PyResult<Py<Operation>> {
+    pub fn start<'py>(
+        &self,
+        py: Python<'py>,
+        message: &Message<'_, 'py>,
+        asked: &Asked<'py>,
+    ) -> PyResult<Py<Operation>> {
         let direction = message.direction;
         self.must_have(py, direction)?;
         let layer = &self.layer.core;
@@ -171,7 +176,7 @@ impl Transform {
     }
 
     /// Submits many messages as one operation.
-    fn start_many<'py>(
+    pub fn start_many<'py>(
         &self,
         py: Python<'py>,
         direction: Direction,
@@ -263,461 +268,8 @@ impl Transform {
 }
 
 /// The messages of a `*_many`.
-enum Sources<'a, 'py> {
+pub enum Sources<'a, 'py> {
     List(&'a Bound<'py, PyAny>),
     Cut { buffer: &'a Bound<'py, PyAny>, unit: usize },
     Sealed { nonces: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny>, ads: Option<&'a Bound<'py, PyAny>> },
-}
-
-#[pymethods]
-impl Transform {
-    /// The algorithm's name.
-    #[getter]
-    fn algorithm(&self) -> &'static str {
-        self.recipe.algorithm.name
-    }
-
-    /// What sort of algorithm it is.
-    #[getter]
-    fn kind(&self) -> &'static str {
-        self.recipe.algorithm.kind.name()
-    }
-
-    /// The public half of a private key, as SubjectPublicKeyInfo in DER (RFC 5280).
-    fn public_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let place = self.layer.core.place(&self.recipe, None).or_raise(py)?;
-        match place.transform.public_key() {
-            Some(key) => Ok(PyBytes::new(py, &key)),
-            None => Err(Status::usage(format!("{} has no public key here", self.recipe.algorithm.name))).or_raise(py),
-        }
-    }
-
-    /// Where operations on `nbytes` would run: (direction, device, driver, lane, predicted nanoseconds, reason).
-    fn explain(&self, py: Python<'_>, nbytes: usize) -> PyResult<Vec<ExplanationRow>> {
-        let layer = &self.layer.core;
-        let place = layer.place(&self.recipe, None).or_raise(py)?;
-        let mut rows = Vec::new();
-        for &direction in self.recipe.algorithm.kind.directions() {
-            let predicted = place.costs.predict(direction, nbytes);
-            let limit = layer.settings.inline_ns;
-            let (lane, why) = if !place.device.engine.runs_inline() {
-                ("queued", "this engine always queues".to_string())
-            } else if predicted < limit {
-                ("inline", format!("predicted below {limit} ns"))
-            } else {
-                ("queued", format!("predicted at or above {limit} ns"))
-            };
-            rows.push((
-                direction.name().into(),
-                place.device.name.to_string(),
-                place.transform.driver(direction).into(),
-                lane.into(),
-                predicted,
-                format!("{}; {why}", place.reason),
-            ));
-        }
-        Ok(rows)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Transform {}>", self.recipe.algorithm.name)
-    }
-
-    /// Compresses one message; gives a Buffer, or the byte count with `into`.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn compress<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Compress, &data), &asked)
-    }
-
-    /// `compress` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_compress<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Compress, &data), &asked)
-    }
-
-    /// Decompresses one message to its end. Raises CorruptInput, LimitExceeded.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, max_output=None, priority=0, deadline=None, device=None)")]
-    fn decompress<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into", "max_output"], false)?;
-        self.start(py, &Message::of(Direction::Decompress, &data), &asked)
-    }
-
-    /// `decompress` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, max_output=None, priority=0, deadline=None, device=None)")]
-    fn try_decompress<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into", "max_output"], true)?;
-        self.start(py, &Message::of(Direction::Decompress, &data), &asked)
-    }
-
-    /// The digest of one message, as bytes.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn digest<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Digest, &data), &asked)
-    }
-
-    /// `digest` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_digest<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Digest, &data), &asked)
-    }
-
-    /// The tag of one message, as bytes.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn mac<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Mac, &data), &asked)
-    }
-
-    /// `mac` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_mac<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Mac, &data), &asked)
-    }
-
-    /// Signs one message with the private key.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn sign<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Sign, &data), &asked)
-    }
-
-    /// `sign` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_sign<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Sign, &data), &asked)
-    }
-
-    /// The secret shared with the owner of a public key.
-    #[pyo3(signature = (peer, **options), text_signature = "($self, peer, *, into=None, priority=0, deadline=None, device=None)")]
-    fn agree<'py>(
-        &self,
-        py: Python<'py>,
-        peer: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Agree, &peer), &asked)
-    }
-
-    /// `agree` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (peer, **options), text_signature = "($self, peer, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_agree<'py>(
-        &self,
-        py: Python<'py>,
-        peer: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Agree, &peer), &asked)
-    }
-
-    /// Encrypts one message; an AEAD appends its tag. The nonce must never serve twice under one key.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
-    fn encrypt<'py>(
-        &self,
-        py: Python<'py>,
-        nonce: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ad: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(
-            py,
-            &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Encrypt, &data) },
-            &asked,
-        )
-    }
-
-    /// `encrypt` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_encrypt<'py>(
-        &self,
-        py: Python<'py>,
-        nonce: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ad: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(
-            py,
-            &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Encrypt, &data) },
-            &asked,
-        )
-    }
-
-    /// Decrypts one message. AuthenticationError releases nothing.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
-    fn decrypt<'py>(
-        &self,
-        py: Python<'py>,
-        nonce: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ad: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(
-            py,
-            &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Decrypt, &data) },
-            &asked,
-        )
-    }
-
-    /// `decrypt` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
-    fn try_decrypt<'py>(
-        &self,
-        py: Python<'py>,
-        nonce: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ad: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(
-            py,
-            &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Decrypt, &data) },
-            &asked,
-        )
-    }
-
-    /// Checks a tag or signature; raises AuthenticationError if it is wrong, gives None if right.
-    #[pyo3(signature = (tag, data, **options), text_signature = "($self, tag, data, *, priority=0, deadline=None, device=None)")]
-    fn verify<'py>(
-        &self,
-        py: Python<'py>,
-        tag: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &[], false)?;
-        self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, &asked)
-    }
-
-    /// `verify` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (tag, data, **options), text_signature = "($self, tag, data, *, priority=0, deadline=None, device=None)")]
-    fn try_verify<'py>(
-        &self,
-        py: Python<'py>,
-        tag: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &[], true)?;
-        self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, &asked)
-    }
-
-    /// `compress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn compress_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
-        self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `compress_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn try_compress_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
-        self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `decompress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None)")]
-    fn decompress_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions", "max_output"], false)?;
-        self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `decompress_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None)")]
-    fn try_decompress_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions", "max_output"], true)?;
-        self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `digest` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn digest_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
-        self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `digest_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn try_digest_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
-        self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `mac` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn mac_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
-        self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `mac_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn try_mac_many<'py>(
-        &self,
-        py: Python<'py>,
-        data: Bound<'py, PyAny>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
-        self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), &asked)
-    }
-
-    /// `encrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn encrypt_many<'py>(
-        &self,
-        py: Python<'py>,
-        nonces: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ads: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], false)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Encrypt, sources, &asked)
-    }
-
-    /// `encrypt_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn try_encrypt_many<'py>(
-        &self,
-        py: Python<'py>,
-        nonces: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ads: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], true)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Encrypt, sources, &asked)
-    }
-
-    /// `decrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn decrypt_many<'py>(
-        &self,
-        py: Python<'py>,
-        nonces: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ads: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], false)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Decrypt, sources, &asked)
-    }
-
-    /// `decrypt_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
-    fn try_decrypt_many<'py>(
-        &self,
-        py: Python<'py>,
-        nonces: Bound<'py, PyAny>,
-        data: Bound<'py, PyAny>,
-        ads: Option<Bound<'py, PyAny>>,
-        options: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], true)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Decrypt, sources, &asked)
-    }
 }

@@ -113,6 +113,8 @@ def run(arguments: list[str] | None = None) -> int:
 def main() -> NoReturn:
     """The entry point of the command."""
     occupy()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open for as long as the process lives
     if sys.stdout is None:
         warn("standard output is closed")
         sys.exit(1)

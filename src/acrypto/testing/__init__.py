@@ -1,1 +1,1 @@
-"""For whoever writes an engine or tests something above acrypto: the conformance suite, and an engine that waits for you."""
+"""For whoever writes an engine, or tests something above acrypto: the conformance suite and a gate for its work."""

@@ -16,14 +16,17 @@ import hmac
 from acrypto import _core
 from acrypto.engines.software import Software
 from acrypto.layer.layer import Layer
-from acrypto.model.errors import AuthenticationError, CorruptInput, LimitExceeded, OutputTooSmall
+from acrypto.model.errors import AcryptoError, AuthenticationError, CorruptInput, LimitExceeded, OutputTooSmall
 from acrypto.model.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any, TypeAlias
 
     from acrypto.engines.base import Engine
+
+    Start: TypeAlias = Callable[..., _core.Operation[Any]]
 
 #: Around the edges of blocks, pages and size classes.
 SIZES = (0, 1, 15, 16, 17, 63, 64, 65, 255, 256, 4095, 4096, 4097, 70_000)
@@ -56,11 +59,14 @@ def check_engine(make_engine: Callable[[], Engine], *, content: bool = True) -> 
     for inline_us in (0.0, 1e9):
         with Layer([make_engine()], settings=Settings(inline_us=inline_us)) as tested, Layer([Software()]) as judge:
             suite = _Suite(tested, judge)
-            suite.offers()
-            suite.settling()
-            if content:
-                suite.contents()
-            suite.nothing_lingers()
+            try:
+                suite.offers()
+                suite.settling()
+                if content:
+                    suite.contents()
+                suite.nothing_lingers()
+            except AcryptoError as error:
+                raise AssertionError(f"what is right is not refused: {type(error).__name__}, {error}") from error
     return None
 
 
@@ -84,7 +90,7 @@ class _Suite:
 
     def settling(self) -> None:
         """Whatever is submitted ends, whether anybody waits or not."""
-        for name, _ in self._of("digest"):
+        for name in self._of("digest"):
             transform = self._tested.transform(name)
             operations = [transform.digest(_message(size)) for size in SIZES for _ in range(4)]
             for operation in operations[::4]:
@@ -131,14 +137,14 @@ class _Suite:
             _same(tested.decompress(theirs).wait(PATIENCE), message, "it decompresses what others made", name, size)
             segments = tested.compress(_segments(message)).wait(PATIENCE)
             _same(judge.decompress(segments).wait(), message, "segments are one message", name, size)
-            self._fits(name, len(packed), lambda into, m=message: tested.compress(m, into=into).wait(PATIENCE))
-            self._fits(name, size, lambda into, p=packed: tested.decompress(p, into=into).wait(PATIENCE))
-        packed = bytes(judge.compress(bytes(1 << 20)).wait())
-        _raises(LimitExceeded, lambda: tested.decompress(packed, max_output=1000).wait(PATIENCE), "max_output", name)
+            _fits(name, len(packed), tested.compress, message)
+            _fits(name, size, tested.decompress, packed)
+        bomb = bytes(judge.compress(bytes(1 << 20)).wait())
+        _raises(LimitExceeded, "max_output is a limit", name, tested.decompress, bomb, max_output=1000)
         packed = bytes(judge.compress(_message(5000)).wait())
         for wrong in (b"", packed[: len(packed) // 2], packed[:-1], packed + b"\xff" * 9):
             if name != "lz4-block" or not wrong:  # a bare block cannot tell that it was cut at a sequence's end
-                _raises(CorruptInput, lambda w=wrong: tested.decompress(w).wait(PATIENCE), "damage", name)
+                _raises(CorruptInput, "damage is told", name, tested.decompress, wrong)
 
     def _digest(self, name: str) -> None:
         tested, judge = self._tested.transform(name), self._judge.transform(name)
@@ -147,7 +153,7 @@ class _Suite:
             right = judge.digest(message).wait()
             _same(tested.digest(message).wait(PATIENCE), right, "digests are equal", name, size)
             _same(tested.digest(_segments(message)).wait(PATIENCE), right, "segments are one message", name, size)
-            self._fits(name, len(right), lambda into, m=message: tested.digest(m, into=into).wait(PATIENCE))
+            _fits(name, len(right), tested.digest, message)
         messages = [_message(size) for size in SIZES]
         many = tested.digest_many(messages).wait(PATIENCE)
         _law(many == judge.digest_many(messages).wait(), "many results keep the order of the inputs", name)
@@ -160,6 +166,8 @@ class _Suite:
                 tag = tested.mac(message).wait(PATIENCE)
                 _law(hmac.compare_digest(tag, judge.mac(message).wait()), "tags are equal", name, size)
                 _same(tested.mac(_segments(message)).wait(PATIENCE), tag, "segments are one message", name, size)
+                tested.verify(tag, message).wait(PATIENCE)
+                _raises(AuthenticationError, "a wrong tag is refused", name, tested.verify, _flipped(tag, 0), message)
 
     def _aead(self, name: str) -> None:
         for key in _keys(name):
@@ -171,28 +179,25 @@ class _Suite:
                 _same(tested.decrypt(nonce, box, ad).wait(PATIENCE), message, "what it sealed it opens", name, size)
                 split = tested.encrypt(nonce, _segments(message), _segments(ad)).wait(PATIENCE)
                 _same(split, box, "segments are one message", name, size)
-                for at in {0, len(box) // 2, len(box) - 1}:
-                    forged = bytearray(box)
-                    forged[at] ^= 1
-                    into = bytearray(size)
-                    wrong = lambda f=forged, i=into: tested.decrypt(nonce, f, ad, into=i).wait(PATIENCE)  # noqa: E731
-                    _raises(AuthenticationError, wrong, "what was tampered with is refused", name)
-                    _law(not size or not any(into), "nothing of a failed open is released", name, size)
-                for short in (box[:15], b""):
-                    refuse = lambda s=short: tested.decrypt(nonce, s, ad).wait(PATIENCE)  # noqa: E731
-                    _raises((AuthenticationError, ValueError), refuse, "a box without a whole tag is refused", name)
-                _raises(
-                    AuthenticationError,
-                    lambda b=box: tested.decrypt(nonce, b, b"other").wait(PATIENCE),
-                    "associated data is authenticated",
-                    name,
-                )
-                self._fits(name, len(box), lambda i, m=message, a=ad: tested.encrypt(nonce, m, a, into=i).wait(PATIENCE))
-                self._fits(name, size, lambda i, b=box, a=ad: tested.decrypt(nonce, b, a, into=i).wait(PATIENCE))
+                _fits(name, len(box), tested.encrypt, nonce, message, ad)
+                _fits(name, size, tested.decrypt, nonce, box, ad)
+                self._forgeries(name, tested, (nonce, box, ad), size)
             for length in range(20):
-                right = _outcome(lambda n=length: judge.encrypt(bytes(n), b"x").wait())
-                given = _outcome(lambda n=length: tested.encrypt(bytes(n), b"x").wait(PATIENCE))
+                right = _outcome(judge.encrypt, bytes(length), b"x")
+                given = _outcome(tested.encrypt, bytes(length), b"x")
                 _law(given == right, "the same lengths of nonces are refused", name, length)
+
+    @staticmethod
+    def _forgeries(name: str, tested: _core.Transform, sealed: tuple[bytes, bytes, bytes], size: int) -> None:
+        nonce, box, ad = sealed
+        for at in {0, len(box) // 2, len(box) - 1}:
+            into, law = bytearray(size), "what was tampered with is refused"
+            _raises(AuthenticationError, law, name, tested.decrypt, nonce, _flipped(box, at), ad, into=into)
+            _law(not any(into), "nothing of a failed open is released", name, size)
+        for short in (box[:15], b""):
+            law = "a box without a whole tag is refused"
+            _raises((AuthenticationError, ValueError), law, name, tested.decrypt, nonce, short, ad)
+        _raises(AuthenticationError, "associated data is authenticated", name, tested.decrypt, nonce, box, b"other")
 
     def _cipher(self, name: str) -> None:
         block = _BLOCKS.get(name, 1)
@@ -200,18 +205,19 @@ class _Suite:
         for key in _keys(name):
             tested, judge = self._tested.transform(name, key=key), self._judge.transform(name, key=key)
             for size in SIZES:
+                message = _message(size)
                 if size % block or (name.startswith("xts") and size < 16):
                     if size:
-                        refuse = lambda s=size: tested.encrypt(iv, _message(s)).wait(PATIENCE)  # noqa: E731
-                        _raises(ValueError, refuse, "a length that the mode does not have is refused", name)
+                        law = "a length that the mode does not have is refused"
+                        _raises(ValueError, law, name, tested.encrypt, iv, message)
                     continue
-                message = _message(size)
                 secret = bytes(tested.encrypt(iv, message).wait(PATIENCE))
                 _same(judge.encrypt(iv, message).wait(), secret, "ciphertexts are equal", name, size)
                 _same(tested.decrypt(iv, secret).wait(PATIENCE), message, "it decrypts what it encrypted", name, size)
-                _same(tested.encrypt(iv, _segments(message)).wait(), secret, "segments are one message", name, size)
-                self._fits(name, size, lambda into, m=message: tested.encrypt(iv, m, into=into).wait(PATIENCE))
-            _raises(ValueError, lambda: tested.encrypt(bytes(7), bytes(16)).wait(PATIENCE), "a wrong IV is refused", name)
+                split = tested.encrypt(iv, _segments(message)).wait(PATIENCE)
+                _same(split, secret, "segments are one message", name, size)
+                _fits(name, size, tested.encrypt, iv, message)
+            _raises(ValueError, "a wrong IV is refused", name, tested.encrypt, bytes(7), bytes(16))
 
     def _random(self) -> None:
         for size in (0, 1, 32, 4097):
@@ -228,29 +234,13 @@ class _Suite:
             signature = tested.sign(message).wait(PATIENCE)
             judge.verify(signature, message).wait()
             tested.verify(signature, message).wait(PATIENCE)
-            forged = bytes([signature[0] ^ 1]) + signature[1:]
-            for refuse in (
-                lambda f=forged, m=message: tested.verify(f, m).wait(PATIENCE),
-                lambda s=signature, m=message: tested.verify(s, m + b"x").wait(PATIENCE),
-                lambda m=message: tested.verify(b"", m).wait(PATIENCE),
-            ):
-                _raises(AuthenticationError, refuse, "a wrong signature is refused", name)
+            for wrong in (_flipped(signature, 0), b""):
+                _raises(AuthenticationError, "a wrong signature is refused", name, tested.verify, wrong, message)
+            law = "a signature of something else is refused"
+            _raises(AuthenticationError, law, name, tested.verify, signature, message + b"x")
 
-    def _fits(self, name: str, size: int, run: Callable[[memoryview], int]) -> None:
-        """Exactly enough room is enough; too little is refused; nothing outside is touched either way."""
-        for room in {size, max(size - 1, 0), 0}:
-            memory = bytearray(GUARD + bytes(room) + GUARD)
-            into = memoryview(memory)[len(GUARD) : len(GUARD) + room]
-            if room >= size:
-                _law(run(into) == size, "a result that fits exactly is written, and its length told", name, size)
-            else:
-                _raises(OutputTooSmall, lambda i=into: run(i), "too little room is OutputTooSmall", name)
-            into.release()
-            whole = memory[: len(GUARD)] == GUARD == memory[len(GUARD) + room :]
-            _law(whole, "nothing outside the caller's buffer is touched", name, size)
-
-    def _of(self, wanted: str) -> Iterator[tuple[str, str]]:
-        return ((name, kind) for name, kind in self._kinds.items() if kind == wanted)
+    def _of(self, wanted: str) -> Iterator[str]:
+        return (name for name, kind in self._kinds.items() if kind == wanted)
 
 
 def _keys(name: str) -> list[bytes]:
@@ -269,6 +259,10 @@ def _segments(message: bytes) -> list[bytes]:
     return [message[:1], b"", message[1:18], message[18 : len(message) // 2 + 18], message[len(message) // 2 + 18 :]]
 
 
+def _flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
 def _law(holds: bool, law: str, *case: object) -> None:
     if not holds:
         raise AssertionError(f"{law}: broken for {', '.join(map(str, case)) or 'this engine'}")
@@ -278,18 +272,37 @@ def _same(got: object, right: bytes, law: str, *case: object) -> None:
     _law(got == right, law, *case)
 
 
-def _outcome(call: Callable[[], _core.Buffer]) -> bytes | type[Exception]:
+def _fits(name: str, size: int, start: Start, *arguments: object) -> None:
+    """Exactly enough room is enough; too little is refused; nothing outside is touched either way."""
+    for room in {size, max(size - 1, 0), 0}:
+        memory = bytearray(GUARD + bytes(room) + GUARD)
+        with memoryview(memory)[len(GUARD) : len(GUARD) + room] as into:
+            if room >= size:
+                written = start(*arguments, into=into).wait(PATIENCE)
+                _law(written == size, "a result that fits exactly is written, and its length told", name, size)
+            else:
+                _raises(OutputTooSmall, "too little room is told", name, start, *arguments, into=into)
+        whole = memory[: len(GUARD)] == GUARD == memory[len(GUARD) + room :]
+        _law(whole, "nothing outside the caller's buffer is touched", name, size)
+
+
+def _outcome(start: Start, *arguments: object) -> bytes | type[Exception]:
     try:
-        return bytes(call())
+        return bytes(start(*arguments).wait(PATIENCE))
     except ValueError as error:
         return type(error)
 
 
 def _raises(
-    error: type[Exception] | tuple[type[Exception], ...], call: Callable[[], object], law: str, name: str
+    error: type[Exception] | tuple[type[Exception], ...],
+    law: str,
+    name: str,
+    start: Start,
+    *arguments: object,
+    **options: object,
 ) -> None:
     try:
-        call()
+        start(*arguments, **options).wait(PATIENCE)
     except error:
         return
     except Exception as other:
