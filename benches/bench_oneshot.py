@@ -80,7 +80,10 @@ def main() -> None:
             a, b = (median(samples[who]) / len(real) * 1e6 for who in ("ours", "peer"))
             report.add(name, a, "us", mark="<= 1.05 x", met=a <= 1.05 * b, peer=b)
             sizes = sum(len(transform.compress(item).wait()) for item in real)
-            report.raw[name + ", bytes"] = {"ours": sizes, "peer": sum(len(igzip_lib.compress(i, level, raw)) for i in real)}
+            report.raw[name + ", bytes"] = {
+                "ours": sizes,
+                "peer": sum(len(igzip_lib.compress(i, level, raw)) for i in real),
+            }
     report.finish()
 
 

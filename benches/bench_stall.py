@@ -66,8 +66,16 @@ async def run(report: Report) -> None:
         middle = median([sample[2] for sample in samples[name]])
         wall = median([sample[0] for sample in samples[name]])
         report.add(f"{name}: wall", wall, "ms", mark="", met=None)
-        report.add(f"{name}: worst gap", worst, "ms", mark="< 5 ms" if is_ours else "", met=worst < 5 if is_ours else None)
-        report.add(f"{name}: median gap", middle, "ms", mark="< 0.2 ms" if is_ours else "", met=middle < 0.2 if is_ours else None)
+        report.add(
+            f"{name}: worst gap", worst, "ms", mark="< 5 ms" if is_ours else "", met=worst < 5 if is_ours else None
+        )
+        report.add(
+            f"{name}: median gap",
+            middle,
+            "ms",
+            mark="< 0.2 ms" if is_ours else "",
+            met=middle < 0.2 if is_ours else None,
+        )
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ RESULTS = ROOT / "benches" / "results"
 
 def machine() -> dict[str, Any]:
     """The machine and the versions that a result belongs to."""
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next((line.split(":")[1].strip() for line in facts if line.startswith("model name")), "?")
     packages = {}
     for name in ("cryptography", "isal", "zstandard", "uvloop"):
         try:
@@ -84,17 +85,14 @@ def command(argv: list[str], *, stdin: Path | None = None, stdout: Path | None =
 
     `/usr/bin/time` stands between, because the peak of a direct child includes what it inherited from us.
     """
-    source = open(stdin, "rb") if stdin else subprocess.DEVNULL
-    target = open(stdout, "wb") if stdout else subprocess.DEVNULL
-    try:
+    with (
+        open(stdin or os.devnull, "rb") as source,
+        open(stdout or os.devnull, "wb") as target,
+    ):
         timed = ["/usr/bin/time", "-q", "-f", "%e %U %S %M", *argv]
         started = time.perf_counter()
         done = subprocess.run(timed, stdin=source, stdout=target, stderr=subprocess.PIPE, check=False)
         wall = time.perf_counter() - started
-    finally:
-        for stream in (source, target):
-            if not isinstance(stream, int):
-                stream.close()
     lines = done.stderr.decode(errors="replace").strip().splitlines()
     if done.returncode != 0:
         raise RuntimeError(f"{argv[0]} failed: {' '.join(lines[:3])}")
@@ -118,7 +116,9 @@ class Report:
     def add(self, what: str, ours: float, unit: str, *, mark: str, met: bool | None, peer: float | None = None) -> None:
         """One row; `met` is None for a figure without a mark."""
         ratio = None if peer is None or ours == 0 else peer / ours
-        self.rows.append({"what": what, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio, "mark": mark, "met": met})
+        self.rows.append(
+            {"what": what, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio, "mark": mark, "met": met}
+        )
 
     def finish(self) -> None:
         """Prints the table and stores everything under benches/results."""

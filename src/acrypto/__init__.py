@@ -31,7 +31,7 @@ from acrypto._core import (
     sign,
     verify,
 )
-from acrypto.layer.layer import Layer, open  # noqa: A004 - the face's word
+from acrypto.layer.layer import Layer, open
 from acrypto.model.errors import (
     AcryptoError,
     AuthenticationError,

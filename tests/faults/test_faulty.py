@@ -120,7 +120,7 @@ def test_a_duplicated_completion_is_counted_and_ignored(way: str) -> None:
 @both_ways
 def test_a_device_that_dies_in_mid_burst_ends_everything(way: str) -> None:
     """The one before it is done, everything at and after it is lost, also what waits behind the budget."""
-    schedule = (Fault("delay", seconds=0.05, times=1), Fault("die", after=1, times=1))
+    schedule = (Fault("delay", seconds=0.2, times=1), Fault("die", after=1, times=1))
     with opened(*schedule, workers=1, queue_operations=8) as layer:
         results = ends(layer, way)
         assert kinds(results) == {bytes: 1, acrypto.DeviceLost: NUM - 1}

@@ -35,7 +35,7 @@ def settle(layer: acrypto.Layer, most_s: float = 10) -> int:
 async def until(condition: Callable[[], object], most_s: float = 10) -> bool:
     """Lets the loop turn until it holds."""
     end = time.monotonic() + most_s
-    while not condition() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - it happens outside the loop and has no event
         await asyncio.sleep(0)
     return bool(condition())
 

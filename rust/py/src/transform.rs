@@ -80,7 +80,7 @@ impl<'py> Asked<'py> {
 pub type ExplanationRow = (String, String, String, String, u64, String);
 
 /// Keyed, reusable, bound to no device. Shareable between threads; holds no state between operations.
-#[pyclass(frozen, subclass, module = "acrypto")]
+#[pyclass(frozen, module = "acrypto")]
 pub struct Transform {
     pub layer: Arc<Shared>,
     pub recipe: Arc<Recipe>,

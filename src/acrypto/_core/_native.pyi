@@ -6,8 +6,8 @@ from typing import Any, Generic, SupportsIndex, TypeAlias, TypeVar, final, overl
 from typing_extensions import Buffer as BytesLike
 
 # One message: a bytes-like object, or a list or tuple of them (its segments in order).
-Source: TypeAlias = BytesLike | list[Any] | tuple[Any, ...]
-T_co = TypeVar("T_co", covariant=True)
+_Source: TypeAlias = BytesLike | list[Any] | tuple[Any, ...]
+_T_co = TypeVar("_T_co", covariant=True)
 
 @final
 class Buffer:
@@ -53,25 +53,25 @@ class Completion:
     def checksum(self) -> int | None: ...
 
 @final
-class Operation(Awaitable[T_co], Generic[T_co]):
+class Operation(Awaitable[_T_co], Generic[_T_co]):
     """The handle of a request. Await it in the loop that submitted it, or `wait` in a thread. Any thread may cancel."""
 
     _asyncio_future_blocking: bool
     @property
     def _cancel_message(self) -> object: ...
     def _make_cancelled_error(self) -> BaseException: ...
-    def __await__(self) -> Generator[Any, None, T_co]: ...
-    def __iter__(self) -> Generator[Any, None, T_co]: ...
-    def __next__(self) -> Operation[T_co]: ...
+    def __await__(self) -> Generator[Any, None, _T_co]: ...
+    def __iter__(self) -> Generator[Any, None, _T_co]: ...
+    def __next__(self) -> Operation[_T_co]: ...
     def get_loop(self) -> Any: ...
     def done(self) -> bool: ...
     def cancelled(self) -> bool: ...
     def cancel(self, msg: object = None) -> bool: ...
-    def result(self) -> T_co: ...
+    def result(self) -> _T_co: ...
     def exception(self) -> BaseException | None: ...
     def add_done_callback(self, callback: Callable[[Any], object], *, context: Any = None) -> None: ...
     def remove_done_callback(self, callback: Callable[[Any], object]) -> int: ...
-    def wait(self, timeout: float | None = None) -> T_co: ...
+    def wait(self, timeout: float | None = None) -> _T_co: ...
     @property
     def completion(self) -> Completion | None: ...
 
@@ -107,6 +107,7 @@ class Engine:
     def external(name: str, offers: Sequence[tuple[str, str, int]]) -> Engine: ...
     def offers(self) -> list[tuple[str, str, int]]: ...
 
+@final
 class Transform:
     """An algorithm with its parameters and key, bound to no device. Shareable between threads."""
 
@@ -119,7 +120,7 @@ class Transform:
     @overload
     def compress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -129,7 +130,7 @@ class Transform:
     @overload
     def compress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -139,7 +140,7 @@ class Transform:
     @overload
     def try_compress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -149,7 +150,7 @@ class Transform:
     @overload
     def try_compress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -159,7 +160,7 @@ class Transform:
     @overload
     def decompress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         max_output: int | None = None,
@@ -170,7 +171,7 @@ class Transform:
     @overload
     def decompress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         max_output: int | None = None,
@@ -181,7 +182,7 @@ class Transform:
     @overload
     def try_decompress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         max_output: int | None = None,
@@ -192,7 +193,7 @@ class Transform:
     @overload
     def try_decompress(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         max_output: int | None = None,
@@ -203,7 +204,7 @@ class Transform:
     @overload
     def digest(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -213,7 +214,7 @@ class Transform:
     @overload
     def digest(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -223,7 +224,7 @@ class Transform:
     @overload
     def try_digest(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -233,7 +234,7 @@ class Transform:
     @overload
     def try_digest(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -243,7 +244,7 @@ class Transform:
     @overload
     def mac(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -253,7 +254,7 @@ class Transform:
     @overload
     def mac(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -263,7 +264,7 @@ class Transform:
     @overload
     def try_mac(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -273,7 +274,7 @@ class Transform:
     @overload
     def try_mac(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -283,7 +284,7 @@ class Transform:
     @overload
     def sign(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -293,7 +294,7 @@ class Transform:
     @overload
     def sign(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -303,7 +304,7 @@ class Transform:
     @overload
     def try_sign(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -313,7 +314,7 @@ class Transform:
     @overload
     def try_sign(
         self,
-        data: Source,
+        data: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -323,7 +324,7 @@ class Transform:
     @overload
     def agree(
         self,
-        peer: Source,
+        peer: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -333,7 +334,7 @@ class Transform:
     @overload
     def agree(
         self,
-        peer: Source,
+        peer: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -343,7 +344,7 @@ class Transform:
     @overload
     def try_agree(
         self,
-        peer: Source,
+        peer: _Source,
         *,
         into: None = None,
         priority: int = 0,
@@ -353,7 +354,7 @@ class Transform:
     @overload
     def try_agree(
         self,
-        peer: Source,
+        peer: _Source,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -364,8 +365,8 @@ class Transform:
     def encrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: None = None,
         priority: int = 0,
@@ -376,8 +377,8 @@ class Transform:
     def encrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -388,8 +389,8 @@ class Transform:
     def try_encrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: None = None,
         priority: int = 0,
@@ -400,8 +401,8 @@ class Transform:
     def try_encrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -412,8 +413,8 @@ class Transform:
     def decrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: None = None,
         priority: int = 0,
@@ -424,8 +425,8 @@ class Transform:
     def decrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -436,8 +437,8 @@ class Transform:
     def try_decrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: None = None,
         priority: int = 0,
@@ -448,8 +449,8 @@ class Transform:
     def try_decrypt(
         self,
         nonce: BytesLike,
-        data: Source,
-        ad: Source | None = None,
+        data: _Source,
+        ad: _Source | None = None,
         *,
         into: BytesLike,
         priority: int = 0,
@@ -459,7 +460,7 @@ class Transform:
     def verify(
         self,
         tag: BytesLike,
-        data: Source,
+        data: _Source,
         *,
         priority: int = 0,
         deadline: float | None = None,
@@ -468,7 +469,7 @@ class Transform:
     def try_verify(
         self,
         tag: BytesLike,
-        data: Source,
+        data: _Source,
         *,
         priority: int = 0,
         deadline: float | None = None,
@@ -476,7 +477,7 @@ class Transform:
     ) -> Operation[None]: ...
     def compress_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -486,7 +487,7 @@ class Transform:
     ) -> Operation[list[Buffer]]: ...
     def try_compress_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -496,7 +497,7 @@ class Transform:
     ) -> Operation[list[Buffer]]: ...
     def decompress_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -507,7 +508,7 @@ class Transform:
     ) -> Operation[list[Buffer]]: ...
     def try_decompress_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -518,7 +519,7 @@ class Transform:
     ) -> Operation[list[Buffer]]: ...
     def digest_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -528,7 +529,7 @@ class Transform:
     ) -> Operation[list[bytes]]: ...
     def try_digest_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -538,7 +539,7 @@ class Transform:
     ) -> Operation[list[bytes]]: ...
     def mac_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -548,7 +549,7 @@ class Transform:
     ) -> Operation[list[bytes]]: ...
     def try_mac_many(
         self,
-        data: Iterable[Source] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
         return_exceptions: bool = False,
@@ -559,8 +560,8 @@ class Transform:
     def encrypt_many(
         self,
         nonces: Iterable[BytesLike],
-        data: Iterable[Source],
-        ads: Iterable[Source] | None = None,
+        data: Iterable[_Source],
+        ads: Iterable[_Source] | None = None,
         *,
         return_exceptions: bool = False,
         priority: int = 0,
@@ -570,8 +571,8 @@ class Transform:
     def try_encrypt_many(
         self,
         nonces: Iterable[BytesLike],
-        data: Iterable[Source],
-        ads: Iterable[Source] | None = None,
+        data: Iterable[_Source],
+        ads: Iterable[_Source] | None = None,
         *,
         return_exceptions: bool = False,
         priority: int = 0,
@@ -581,8 +582,8 @@ class Transform:
     def decrypt_many(
         self,
         nonces: Iterable[BytesLike],
-        data: Iterable[Source],
-        ads: Iterable[Source] | None = None,
+        data: Iterable[_Source],
+        ads: Iterable[_Source] | None = None,
         *,
         return_exceptions: bool = False,
         priority: int = 0,
@@ -592,8 +593,8 @@ class Transform:
     def try_decrypt_many(
         self,
         nonces: Iterable[BytesLike],
-        data: Iterable[Source],
-        ads: Iterable[Source] | None = None,
+        data: Iterable[_Source],
+        ads: Iterable[_Source] | None = None,
         *,
         return_exceptions: bool = False,
         priority: int = 0,
@@ -601,6 +602,7 @@ class Transform:
         device: str | None = None,
     ) -> Operation[list[Buffer]]: ...
 
+@final
 class Layer:
     """Devices, queues and completion rings, opened and closed together. Shareable between threads."""
 
@@ -637,7 +639,7 @@ class Decompressor:
     """A decompressor in steps, for data larger than memory. One step at a time."""
 
     def __new__(cls, layer: Layer, format: str, window: BytesLike | None = None) -> Decompressor: ...
-    def step(self, data: Source, room: int, *, end: bool = False) -> Operation[Buffer]: ...
+    def step(self, data: _Source, room: int, *, end: bool = False) -> Operation[Buffer]: ...
     def last(self) -> tuple[int, int, bool] | None: ...
 
 @final
@@ -645,7 +647,7 @@ class Hasher:
     """A digest or MAC in steps. One step at a time."""
 
     def __new__(cls, layer: Layer, algorithm: str, **parameters: Any) -> Hasher: ...
-    def update(self, data: Source) -> Operation[None]: ...
+    def update(self, data: _Source) -> Operation[None]: ...
     def finish(self) -> bytes: ...
 
 def zstd_frame(data: BytesLike) -> tuple[int, int | None] | None: ...
@@ -655,27 +657,27 @@ def algorithms() -> list[dict[str, Any]]: ...
 def child_started() -> None: ...
 
 # Synchronous one-shots.
-def sha1(data: Source) -> bytes: ...
-def sha224(data: Source) -> bytes: ...
-def sha256(data: Source) -> bytes: ...
-def sha384(data: Source) -> bytes: ...
-def sha512(data: Source) -> bytes: ...
-def blake2b(data: Source) -> bytes: ...
-def blake3(data: Source) -> bytes: ...
-def crc32(data: Source) -> bytes: ...
-def crc32c(data: Source) -> bytes: ...
-def digest(name: str, data: Source, **parameters: Any) -> bytes: ...
-def mac(name: str, key: BytesLike, data: Source, **parameters: Any) -> bytes: ...
-def compress(name: str, data: Source, **parameters: Any) -> Buffer: ...
-def decompress(name: str, data: Source, *, max_output: int | None = None) -> Buffer: ...
+def sha1(data: _Source) -> bytes: ...
+def sha224(data: _Source) -> bytes: ...
+def sha256(data: _Source) -> bytes: ...
+def sha384(data: _Source) -> bytes: ...
+def sha512(data: _Source) -> bytes: ...
+def blake2b(data: _Source) -> bytes: ...
+def blake3(data: _Source) -> bytes: ...
+def crc32(data: _Source) -> bytes: ...
+def crc32c(data: _Source) -> bytes: ...
+def digest(name: str, data: _Source, **parameters: Any) -> bytes: ...
+def mac(name: str, key: BytesLike, data: _Source, **parameters: Any) -> bytes: ...
+def compress(name: str, data: _Source, **parameters: Any) -> Buffer: ...
+def decompress(name: str, data: _Source, *, max_output: int | None = None) -> Buffer: ...
 def encrypt(
-    name: str, key: BytesLike, nonce: BytesLike, data: Source, ad: Source | None = None, **parameters: Any
+    name: str, key: BytesLike, nonce: BytesLike, data: _Source, ad: _Source | None = None, **parameters: Any
 ) -> Buffer: ...
 def decrypt(
-    name: str, key: BytesLike, nonce: BytesLike, data: Source, ad: Source | None = None, **parameters: Any
+    name: str, key: BytesLike, nonce: BytesLike, data: _Source, ad: _Source | None = None, **parameters: Any
 ) -> Buffer: ...
-def sign(name: str, key: BytesLike, data: Source, **parameters: Any) -> bytes: ...
-def verify(name: str, key: BytesLike, tag: BytesLike, data: Source, **parameters: Any) -> None: ...
+def sign(name: str, key: BytesLike, data: _Source, **parameters: Any) -> bytes: ...
+def verify(name: str, key: BytesLike, tag: BytesLike, data: _Source, **parameters: Any) -> None: ...
 def random(nbytes: int) -> bytes: ...
 def generate_key(name: str, **parameters: Any) -> bytes: ...
 def public_key(name: str, key: BytesLike) -> bytes: ...

@@ -22,7 +22,9 @@ class Fault:
 
     __slots__ = ("after", "every", "kind", "seconds", "times")
 
-    def __init__(self, kind: str, *, every: int = 1, after: int = 0, times: int = 1 << 62, seconds: float = 0.0) -> None:
+    def __init__(
+        self, kind: str, *, every: int = 1, after: int = 0, times: int = 1 << 62, seconds: float = 0.0
+    ) -> None:
         self.kind = kind
         self.every = every
         self.after = after

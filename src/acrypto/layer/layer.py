@@ -17,14 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
-    from typing import TypedDict
+    from typing import Self, TypedDict
 
     from typing_extensions import Buffer as BytesLike
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
-    from acrypto._core._native import Source
     from acrypto.engines.base import Engine
     from acrypto.layer.pump import Pump
+    from acrypto.model.sources import Source
     from acrypto.registry.listing import AlgorithmRow
 
     class Wishes(TypedDict, total=False):
@@ -60,6 +60,7 @@ class Layer:
     """
 
     def __init__(self, engines: Iterable[str | Engine] | None = None, *, settings: Settings | None = None) -> None:
+        chosen = _chosen(engines)
         self.settings = settings or Settings()
         self._native = _core.Layer(
             inline_ns=int(self.settings.inline_us * 1000),
@@ -69,8 +70,12 @@ class Layer:
         )
         self._cache: dict[object, _core.Transform] = {}
         self._pumps: list[Pump] = []
-        for engine in _chosen(engines):
-            self._open(engine)
+        try:
+            for engine in chosen:
+                self._open(engine)
+        except BaseException:
+            self.close()
+            raise
         _open_layers.add(self)
 
     def _open(self, engine: Engine) -> None:
@@ -172,7 +177,7 @@ class Layer:
         tag_len: int | None = None,
         digest_size: int | None = None,
         window: int | None = None,
-        hash: str | None = None,  # noqa: A002 - the field's word for it
+        hash: str | None = None,
         padding: str | None = None,
     ) -> _core.Transform:
         """An algorithm with its parameters and key: reusable, shareable between threads, bound to no device.
@@ -273,11 +278,17 @@ class Layer:
         return listing.rows(self._native)
 
     def costs(self) -> list[tuple[str, str, int, int]]:
-        """What was measured: (device/algorithm:parameters, direction, smallest bytes of the size class, nanoseconds)."""
+        """What was measured: (device/algorithm:parameters, direction, smallest bytes of a size class, nanoseconds)."""
         return self._native.costs()
 
     def explain(
-        self, name: str, *, nbytes: int, level: int | None = None, strategy: str | None = None, key: BytesLike | None = None
+        self,
+        name: str,
+        *,
+        nbytes: int,
+        level: int | None = None,
+        strategy: str | None = None,
+        key: BytesLike | None = None,
     ) -> list[Explanation]:
         """Where operations of this algorithm on `nbytes` would run, and why; one line for each direction."""
         rows = self.transform(name, level=level, strategy=strategy, key=key).explain(nbytes)
@@ -316,9 +327,7 @@ def _close_all() -> None:
 atexit.register(_close_all)
 
 
-def open(  # noqa: A001 - the face's word
-    engines: Iterable[str | Engine] | None = None, *, settings: Settings | None = None
-) -> Layer:
+def open(engines: Iterable[str | Engine] | None = None, *, settings: Settings | None = None) -> Layer:
     """Opens a layer: `async with acrypto.open() as layer:` in a loop, `with acrypto.open() as layer:` in threads.
 
     See `Layer` for the arguments and errors.

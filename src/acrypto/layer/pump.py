@@ -54,7 +54,7 @@ class Pump(threading.Thread):
             accepted = self._engine.submit(burst)
             if accepted < 0:
                 raise ValueError(f"submit returned {accepted}")
-        except BaseException as error:  # noqa: BLE001 - the queue may catch everything: no job is left unsettled
+        except BaseException as error:
             broken = InternalError(f"engine {self._engine.name} raised {type(error).__name__}")
             for job in burst:
                 job.complete([broken] * len(job.units))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from acrypto.layer.layer import Layer
     from acrypto.streams.source import Readable
 
-#: Bytes hashed at a time.
-PIECE = 512 << 10
+#: Bytes hashed at a time: two such pieces are in memory, and each costs a way to a worker and back.
+PIECE = 2 << 20
 
 
 def digest(layer: Layer, source: Readable, algorithm: str, *, tally: Tally | None = None, **parameters: Any) -> bytes:

@@ -1,24 +1,25 @@
 //! Deflate: raw (RFC 1951), zlib (RFC 1950), gzip (RFC 1952), and parts of longer deflate streams.
 //!
 //! Three libraries share the levels, each where it was measured best. One core of a Xeon with AVX-512; a tar of shared
-//! objects and Python sources, 4 KiB pages and 1 MiB pieces; MB/s (ratio):
+//! objects and Python sources in 4 KiB pages and 1 MiB pieces; MB/s (ratio):
 //!
 //! | level | served by | 4 KiB | 1 MiB | the others at 1 MiB |
 //! |---|---|---|---|---|
-//! | fixed | ISA-L 0, fixed Huffman code | 538 (2.06) | 566 (2.53) | |
-//! | 0 | stored by libdeflate | 31000 (1.00) | 23700 (1.00) | zlib-rs 0: 13100 |
-//! | 1 | ISA-L 1 | 213 (2.41) | 532 (2.82) | libdeflate 1: 226 (3.02), zlib-rs 1: 243 (2.43) |
-//! | 2 | ISA-L 2 | 213 (2.41) | 502 (2.86) | |
-//! | 3 | ISA-L 3 | 166 (2.40) | 286 (2.91) | libdeflate 1: 226 (3.02) |
-//! | 4 | libdeflate 4 | 126 (2.53) | 138 (3.20) | zlib-rs 4: 100 (3.14) |
-//! | 5 | libdeflate 5 | 112 (2.57) | 118 (3.29) | zlib-rs 5: 90 (3.21) |
-//! | 6 | libdeflate 6 | 103 (2.57) | 96 (3.32) | zlib-rs 6: 75 (3.22) |
-//! | 7 | libdeflate 7 | 88 (2.58) | 72 (3.34) | zlib-rs 7: 48 (3.25) |
-//! | 8 | libdeflate 8 | 59 (2.58) | 42 (3.35) | zlib-rs 8: 23 (3.26) |
-//! | 9 | libdeflate 9 | NINE_PAGE | NINE_MIB | NINE_REST |
+//! | fixed | ISA-L 0, fixed Huffman code | 538 (2.05) | 568 (2.53) | |
+//! | 0 | libdeflate 0, stored | 56600 (1.00) | 25100 (1.00) | zlib-rs 0: 23000 |
+//! | 1 | ISA-L 1 | 210 (2.40) | 529 (2.83) | libdeflate 1: 227 (3.02), zlib-rs 1: 245 (2.43) |
+//! | 2 | ISA-L 2 | 213 (2.40) | 500 (2.88) | zlib-rs 2: 145 (2.94) |
+//! | 3 | ISA-L 3 | 166 (2.39) | 289 (2.93) | zlib-rs 3: 121 (3.09) |
+//! | 4 | libdeflate 4 | 121 (2.52) | 139 (3.20) | zlib-rs 4: 100 (3.14) |
+//! | 5 | libdeflate 5 | 109 (2.56) | 118 (3.29) | zlib-rs 5: 84 (3.21) |
+//! | 6 | libdeflate 6 | 101 (2.56) | 98 (3.32) | zlib-rs 6: 74 (3.22) |
+//! | 7 | libdeflate 7 | 86 (2.57) | 73 (3.34) | zlib-rs 7: 47 (3.25) |
+//! | 8 | libdeflate 8 | 58 (2.57) | 44 (3.35) | zlib-rs 8: 23 (3.26) |
+//! | 9 | libdeflate 9 | 44 (2.57) | 32 (3.36) | zlib-rs 9: 27 (3.32), libdeflate 10: 13 (3.47), 12: 6 (3.47) |
 //!
-//! libdeflate's levels 10 to 12 give another 2 to 3 % for a third to a sixth of level 9's speed, so 9 is 9. libdeflate can neither
-//! leave out the final block nor narrow the window: parts, and windows below 32 KiB, at levels 0 and 4 to 9 go to zlib-rs.
+//! libdeflate's levels 10 to 12 give another 3 % for two fifths of the speed and less, so 9 is 9. libdeflate can neither
+//! leave out the final block nor narrow the window: parts, and windows below 32 KiB, at levels 0 and 4 to 9 go to
+//! zlib-rs. ISA-L has the level buffers that it calls default: larger ones cost 0.5 % of the ratio for 2 % of speed.
 
 pub use super::inflate::{decompressor, inflate_part, resume};
 

@@ -61,9 +61,9 @@ impl Deflater {
     fn prepare(&mut self, how: &Deflate, stateless: bool) {
         let level = how.level.min(3);
         let needed = match level {
-            1 => sys::ISAL_DEF_LVL1_EXTRA_LARGE,
-            2 => sys::ISAL_DEF_LVL2_EXTRA_LARGE,
-            3 => sys::ISAL_DEF_LVL3_EXTRA_LARGE,
+            1 => sys::ISAL_DEF_LVL1_DEFAULT,
+            2 => sys::ISAL_DEF_LVL2_DEFAULT,
+            3 => sys::ISAL_DEF_LVL3_DEFAULT,
             _ => 0,
         };
         let lines = (needed as usize).div_ceil(size_of::<Line>());
