@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -88,6 +89,16 @@ def _die_of(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
+def _leave(code: int) -> NoReturn:
+    """Ends the process at once: taking the interpreter apart costs 10 ms, and every layer is closed already."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        code = code or 1
+    os._exit(code)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit code."""
     try:
@@ -112,6 +123,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> NoReturn:
     """The entry point of the command."""
+    gc.disable()  # a command is short, and makes no garbage that would be worth the looking
     occupy()
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - open for as long as the process lives
@@ -125,4 +137,4 @@ def main() -> NoReturn:
         code = run()
     except Interrupted as interrupted:
         _die_of(interrupted.number)
-    sys.exit(code)
+    _leave(code)

@@ -49,11 +49,14 @@ def threads(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def layer(threads: int | None = None) -> Layer:
-    """A layer for one command: every engine present, with little memory kept for reuse."""
+    """A layer for one command: every engine present, with little memory kept for reuse.
+
+    Workers spin for longer than a service would want: the next step of a stream comes within some tens of microseconds.
+    """
     from acrypto.layer.layer import open as open_layer
     from acrypto.model.settings import MIB, Settings
 
-    return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB))
+    return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
 
 
 def refuse_terminal(force: bool) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from acrypto.streams.tally import Tally
 
 #: Input and output bytes of a step: smaller ones lose more on the way to the worker and back than they gain in caches.
-INPUT = 2 << 20
-OUTPUT = 4 << 20
+INPUT = 1 << 20
+OUTPUT = 2 << 20
 
 
 def moved(error: CorruptInput, base: int) -> CorruptInput:

@@ -185,6 +185,9 @@ enum Stage {
     Between,
 }
 
+/// Output inflated before it is checked: little enough to be in the cache still.
+const CHECKED: usize = 256 << 10;
+
 /// Inflating in steps.
 struct Stream {
     raw: Inflater,
@@ -238,16 +241,27 @@ impl Stream {
     }
 
     fn body(&mut self, bytes: &[u8], space: &mut [u8]) -> Outcome<(usize, usize)> {
-        let done = self
-            .raw
-            .step(bytes, space)
-            .map_err(|damage| Status::Corrupt { offset: self.offset + damage.consumed as u64, what: damage.what })?;
-        self.offset += done.consumed as u64;
-        self.check.update(space.get(..done.produced).unwrap_or(&[]));
-        if done.ended {
-            self.stage = Stage::Trailer;
+        let (mut consumed, mut produced) = (0, 0_usize);
+        loop {
+            let rest = bytes.get(consumed..).unwrap_or(&[]);
+            let end = space.len().min(produced.saturating_add(CHECKED));
+            let room = space.get_mut(produced..end).unwrap_or(&mut []);
+            let done = self.raw.step(rest, room).map_err(|damage| Status::Corrupt {
+                offset: self.offset + damage.consumed as u64,
+                what: damage.what,
+            })?;
+            self.offset += done.consumed as u64;
+            self.check.update(room.get(..done.produced).unwrap_or(&[]));
+            let filled = done.produced == room.len();
+            consumed += done.consumed;
+            produced += done.produced;
+            if done.ended {
+                self.stage = Stage::Trailer;
+            }
+            if done.ended || !filled || produced == space.len() {
+                return Ok((consumed, produced));
+            }
         }
-        Ok((done.consumed, done.produced))
     }
 
     fn trailer(&mut self, bytes: &[u8]) -> Outcome<usize> {

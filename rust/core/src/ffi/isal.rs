@@ -49,6 +49,10 @@ impl Default for Deflater {
     }
 }
 
+/// Level 1 with 48 Ki tokens to a block, where igzip takes 64 Ki: 0.16 % smaller output for about 1 % of the speed, so that
+/// files made in independent parts are no larger than igzip's.
+const LEVEL_1: u32 = sys::ISAL_DEF_LVL1_REQ + sys::ISAL_DEF_LVL1_TOKEN_SIZE * 48 * 1024;
+
 impl Deflater {
     /// Deflates `source` into `space`; gives the number of bytes written, or `None` if they do not fit.
     ///
@@ -61,7 +65,7 @@ impl Deflater {
     fn prepare(&mut self, how: &Deflate, stateless: bool) {
         let level = how.level.min(3);
         let needed = match level {
-            1 => sys::ISAL_DEF_LVL1_DEFAULT,
+            1 => LEVEL_1,
             2 => sys::ISAL_DEF_LVL2_DEFAULT,
             3 => sys::ISAL_DEF_LVL3_DEFAULT,
             _ => 0,

@@ -1,0 +1,121 @@
+"""Files from the page cache, whole commands, start-up included: ours and the best that a user has, in turns.
+
+ACRYPTO_BENCH_DIR chooses where the input (a tar of this machine's own /usr, 1 GiB unless ACRYPTO_BENCH_MIB says
+otherwise) is made; output goes to /dev/null.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import PYTHON, Report, command, median, tool
+
+MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", "1024"))
+ROUNDS = 7
+ACRYPTO = str(Path(PYTHON).parent / "acrypto")
+THREADED = (
+    "import shutil, sys; from isal import igzip_threaded;"
+    "source = open(sys.argv[1], 'rb'); target = igzip_threaded.open('/dev/null', 'wb', compresslevel=1, threads=2);"
+    "shutil.copyfileobj(source, target, 1 << 20); target.close()"
+)
+#: The same through our library, for the comparison of libraries: no command line on either side.
+LIBRARY = (
+    "import sys, acrypto; from acrypto.streams.compress import compress;"
+    "layer = acrypto.open(settings=acrypto.Settings(workers=2)); layer.__enter__();"
+    "compress(layer, open(sys.argv[1], 'rb', buffering=0), open('/dev/null', 'wb', buffering=0), level=1);"
+    "layer.close()"
+)
+
+
+def make_input(folder: Path) -> Path:
+    """A tar of real files, cut to size."""
+    path = folder / "input.tar"
+    script = "tar cf - --sort=name -C / usr/lib usr/bin usr/share usr/include 2>/dev/null | head -c $1 > $2"
+    subprocess.run(["bash", "-c", script, "make-input", str(MIB << 20), str(path)], check=True)
+    if path.stat().st_size < MIB << 20:
+        sys.exit(f"/usr gives only {path.stat().st_size} bytes; set ACRYPTO_BENCH_MIB to less")
+    return path
+
+
+def compare(
+    report: Report, what: str, ours: list[str], peer: list[str], *, least: float, rss: float | None = None
+) -> None:
+    """One row, runs in turns; `least` is the mark: the peer's time over ours."""
+    samples: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
+    for _ in range(ROUNDS):
+        samples["ours"].append(command(ours))
+        samples["peer"].append(command(peer))
+    report.raw[what] = {"ours": ours, "peer": peer, "samples": samples}
+    a, b = (median([sample["wall"] for sample in samples[who]]) for who in ("ours", "peer"))
+    report.add(what, a, "s", mark=f">= {least:.2f} x", met=b / a >= least, peer=b)
+    peak = max(sample["rss_mib"] for sample in samples["ours"])
+    peer_peak = max(sample["rss_mib"] for sample in samples["peer"])
+    mark = "" if rss is None else f"<= {rss:.0f} MiB"
+    report.add("  peak memory of it", peak, "MiB", mark=mark, met=None if rss is None else peak <= rss, peer=peer_peak)
+
+
+def main() -> None:
+    report = Report("files")
+    report.raw["input"] = f"{MIB} MiB of a tar of /usr, page cache"
+    missing = [name for name in ("igzip", "zstd", "openssl") if tool(name) is None]
+    if missing:
+        sys.exit(f"peers are missing: {', '.join(missing)}; make setup installs them")
+    with tempfile.TemporaryDirectory(dir=os.environ.get("ACRYPTO_BENCH_DIR")) as name:
+        folder = Path(name)
+        source = str(make_input(folder))
+        made = {
+            "foreign.gz": ["igzip", "-1", "-c", source],
+            "ours.gz": [ACRYPTO, "compress", "-f", "gzip", "-l", "1", "-c", source],
+            "foreign.zst": ["zstd", "-1", "-q", "-T2", "-c", source],
+            "ours.zst": [ACRYPTO, "compress", "-f", "zstd", "-l", "1", "-c", source],
+        }
+        for file, argv in made.items():
+            command(argv, stdout=folder / file)
+        threaded = "import shutil, sys; from isal import igzip_threaded as g; shutil.copyfileobj(open(sys.argv[1], 'rb'), f := g.open(sys.argv[2], 'wb', compresslevel=1, threads=2), 1 << 20); f.close()"  # noqa: E501 - one expression for -c
+        command([PYTHON, "-c", threaded, source, str(folder / "threaded.gz")])
+        sizes = {file: (folder / file).stat().st_size for file in [*made, "threaded.gz"]}
+        report.raw["sizes"] = sizes
+        for ours, peer in (("ours.gz", "threaded.gz"), ("ours.gz", "foreign.gz"), ("ours.zst", "foreign.zst")):
+            a, b = sizes[ours] / 1e6, sizes[peer] / 1e6
+            report.add(f"size of {ours} (peer {peer})", a, "MB", mark="no larger", met=a <= b, peer=b)
+
+        gz, zst, own_gz, own_zst = (str(folder / n) for n in ("foreign.gz", "foreign.zst", "ours.gz", "ours.zst"))
+        pack, unpack = [ACRYPTO, "compress", "-c", "-l", "1", "-f"], [ACRYPTO, "decompress", "-c"]
+        peer_threaded = [PYTHON, "-c", THREADED, source]
+        compare(
+            report, "gzip -1, library (peer isal.igzip_threaded, 2 threads)",
+            [PYTHON, "-c", LIBRARY, source], peer_threaded, least=1.25, rss=128,
+        )  # fmt: skip
+        compare(
+            report, "gzip -1, command (peer isal.igzip_threaded, 2 threads)",
+            [*pack, "gzip", source], peer_threaded, least=1.25, rss=128,
+        )  # fmt: skip
+        zstd = ["zstd", "-1", "-q", "-T2", "-c", source]
+        compare(report, "zstd -1 (peer zstd -1 -T2)", [*pack, "zstd", source], zstd, least=1.0)
+        igzip = ["igzip", "-d", "-c", gz]
+        compare(report, "gunzip of igzip's file (peer igzip -d)", [*unpack, gz], igzip, least=1.0)
+        compare(
+            report,
+            "gunzip of our file (peer igzip -d of it)",
+            [*unpack, own_gz],
+            ["igzip", "-d", "-c", own_gz],
+            least=1.0,
+        )
+        compare(
+            report, "zstd -d of zstd's file (peer zstd -d)", [*unpack, zst], ["zstd", "-d", "-q", "-c", zst], least=1.0
+        )
+        compare(
+            report, "zstd -d of our file (peer zstd -d of it)",
+            [*unpack, own_zst], ["zstd", "-d", "-q", "-c", own_zst], least=1.0,
+        )  # fmt: skip
+        digest = ["openssl", "dgst", "-sha256", source]
+        compare(report, "sha256 (peer openssl dgst)", [ACRYPTO, "digest", source], digest, least=1.0, rss=32)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
