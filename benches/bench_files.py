@@ -58,6 +58,16 @@ def compare(
     report.add("  peak memory of it", peak, "MiB", mark=mark, met=None if rss is None else peak <= rss, peer=peer_peak)
 
 
+def limit(report: Report, source: Path) -> None:
+    """What two cores can do at all: two igzip at once, each on half of the input."""
+    half = source.stat().st_size // 2
+    script = "(head -c $2 $1 | igzip -1 -c >/dev/null) & (tail -c +$(($2 + 1)) $1 | igzip -1 -c >/dev/null) & wait"
+    argv = ["bash", "-c", script, "two-at-once", str(source), str(half)]
+    samples = [command(argv)["wall"] for _ in range(ROUNDS)]
+    report.raw["two igzip -1 at once, each on half"] = samples
+    report.add("gzip -1, the limit: two igzip at once, each on half", median(samples), "s", mark="", met=None)
+
+
 def main() -> None:
     report = Report("files")
     report.raw["input"] = f"{MIB} MiB of a tar of /usr, page cache"
@@ -94,6 +104,7 @@ def main() -> None:
             report, "gzip -1, command (peer isal.igzip_threaded, 2 threads)",
             [*pack, "gzip", source], peer_threaded, least=1.25, rss=128,
         )  # fmt: skip
+        limit(report, Path(source))
         zstd = ["zstd", "-1", "-q", "-T2", "-c", source]
         compare(report, "zstd -1 (peer zstd -1 -T2)", [*pack, "zstd", source], zstd, least=1.0)
         igzip = ["igzip", "-d", "-c", gz]

@@ -9,6 +9,7 @@ use crate::operation::{Completion, Lane, Operation, Settled, UnitResult, WITHDRA
 use crate::queue::Refused;
 use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
 use crate::status::{Outcome, Status};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -61,23 +62,8 @@ pub struct Bound {
     /// Names the cost table: the algorithm and what changes its price.
     cost_key: String,
     /// Most transforms meet one device only; that meeting is read without a lock.
-    first: OnceLock<Met>,
-    others: Mutex<Vec<Met>>,
-}
-
-/// A transform in a device's own form, and what it costs there.
-#[derive(Clone)]
-struct Met {
-    device: Arc<Device>,
-    transform: Arc<dyn Transform>,
-    costs: Arc<Costs>,
-}
-
-impl Met {
-    fn place(&self, reason: &'static str) -> Place {
-        let Self { device, transform, costs } = self.clone();
-        Place { device, transform, costs, reason }
-    }
+    first: OnceLock<Place>,
+    others: Mutex<Vec<Place>>,
 }
 
 /// A transform met its device: what it takes to run there.
@@ -169,11 +155,11 @@ impl Layer {
     }
 
     /// Where a request of this transform goes: the named device, or the best bid that is usable.
-    pub fn place(&self, bound: &Bound, device: Option<&str>) -> Outcome<Place> {
+    pub fn place<'b>(&self, bound: &'b Bound, device: Option<&str>) -> Outcome<Cow<'b, Place>> {
         if device.is_none()
-            && let Some(met) = bound.first.get().filter(|met| met.device.is_usable())
+            && let Some(place) = bound.first.get().filter(|place| place.device.is_usable())
         {
-            return Ok(met.place(BEST));
+            return Ok(Cow::Borrowed(place));
         }
         let bids = self.bids(bound.algorithm.name);
         let mut declined = Vec::new();
@@ -190,7 +176,7 @@ impl Layer {
                 (None, true) => BEST,
                 (None, false) => "the devices before it are not usable",
             };
-            return Ok(self.meet(bound, &bid.device)?.place(reason));
+            return Ok(Cow::Owned(self.meet(bound, &bid.device, reason)?));
         }
         let name = bound.algorithm.name;
         Err(Status::NoEngine(match device {
@@ -203,21 +189,21 @@ impl Layer {
         }))
     }
 
-    fn meet(&self, bound: &Bound, device: &Arc<Device>) -> Outcome<Met> {
-        if let Some(met) = bound.first.get().filter(|met| Arc::ptr_eq(&met.device, device)) {
-            return Ok(met.clone());
+    fn meet(&self, bound: &Bound, device: &Arc<Device>, reason: &'static str) -> Outcome<Place> {
+        if let Some(place) = bound.first.get().filter(|place| Arc::ptr_eq(&place.device, device)) {
+            return Ok(Place { reason, ..place.clone() });
         }
         let mut others = bound.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(met) = others.iter().find(|met| Arc::ptr_eq(&met.device, device)) {
-            return Ok(met.clone());
+        if let Some(place) = others.iter().find(|place| Arc::ptr_eq(&place.device, device)) {
+            return Ok(Place { reason, ..place.clone() });
         }
         let transform = device.engine.compile(bound.algorithm, &bound.params)?;
         let costs = self.costs(&format!("{}/{}", device.name, bound.cost_key), bound.algorithm.kind);
-        let met = Met { device: Arc::clone(device), transform, costs };
-        if let Err(met) = bound.first.set(met.clone()) {
-            others.push(met);
+        let place = Place { device: Arc::clone(device), transform, costs, reason };
+        if let Err(place) = bound.first.set(place.clone()) {
+            others.push(place);
         }
-        Ok(met)
+        Ok(place)
     }
 
     fn costs(&self, key: &str, kind: alg::Kind) -> Arc<Costs> {

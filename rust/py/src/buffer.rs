@@ -61,23 +61,33 @@ pub enum Pin {
 /// What is pinned for one operation, and where it lies.
 #[derive(Default)]
 pub struct Pins {
-    pins: Vec<Pin>,
+    /// Most operations pin one object, which then needs no vector.
+    first: Option<Pin>,
+    rest: Vec<Pin>,
 }
 
 type Span = (*const u8, usize);
 
 impl Pins {
+    fn hold(&mut self, pin: Pin) {
+        if self.first.is_none() {
+            self.first = Some(pin);
+        } else {
+            self.rest.push(pin);
+        }
+    }
+
     /// Borrows one object.
     fn pin(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Span> {
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
             let slice = bytes.as_bytes();
             let span = (slice.as_ptr(), slice.len());
-            self.pins.push(Pin::Bytes(bytes.clone().unbind()));
+            self.hold(Pin::Bytes(bytes.clone().unbind()));
             return Ok(span);
         }
         let view = View::get(object, ffi::PyBUF_SIMPLE).map_err(|error| explain(object, error))?;
         let span = (view.start().cast_const(), view.len());
-        self.pins.push(Pin::View(view));
+        self.hold(Pin::View(view));
         Ok(span)
     }
 
@@ -122,7 +132,7 @@ impl Pins {
                 return Err(PyBufferError::new_err("into overlaps a source"));
             }
         }
-        self.pins.push(Pin::View(view));
+        self.hold(Pin::View(view));
         // SAFETY: the export is held by `self` until release, it is writable, and it overlaps no source.
         Ok(unsafe { Output::fixed(pool, start, capacity) })
     }

@@ -78,11 +78,14 @@ enum Outcome {
     Cancelled,
 }
 
+/// A completion, and the checksum beside it.
+type Told = (core::Completion, Option<u32>);
+
 type Callback = (Py<PyAny>, Option<Py<PyAny>>);
 
 struct State {
     outcome: Outcome,
-    completion: Option<(core::Completion, Option<u32>)>,
+    completion: Option<Told>,
     callbacks: Vec<Callback>,
     pins: Pins,
     /// What `cancel` was given.
@@ -101,24 +104,39 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// One that is done already.
-    pub fn done_now(py: Python<'_>, event_loop: Option<Py<PyAny>>, harvest: Harvest, settled: core::Settled) -> Self {
-        let made = Self {
+    fn ended(event_loop: Option<Py<PyAny>>, harvest: Harvest, outcome: Outcome, completion: Told) -> Self {
+        Self {
             core: None,
             event_loop,
             ports: None,
             harvest,
             blocking: AtomicBool::new(false),
             state: Mutex::new(State {
-                outcome: Outcome::Pending,
-                completion: None,
+                outcome,
+                completion: Some(completion),
                 callbacks: Vec::new(),
                 pins: Pins::default(),
                 cancel_message: None,
             }),
-        };
-        made.absorb(py, settled);
-        made
+        }
+    }
+
+    /// One of one unit that is done already.
+    pub fn done_one(
+        py: Python<'_>,
+        event_loop: Option<Py<PyAny>>,
+        shape: Shape,
+        result: core::UnitResult,
+        completion: core::Completion,
+    ) -> Self {
+        let (outcome, checksum) = harvest_one(py, result, shape);
+        Self::ended(event_loop, Harvest::One(shape), outcome, (completion, checksum))
+    }
+
+    /// One of many units that is done already.
+    pub fn done_many(py: Python<'_>, event_loop: Option<Py<PyAny>>, harvest: Harvest, settled: core::Settled) -> Self {
+        let (outcome, completion) = harvested(py, harvest, settled);
+        Self::ended(event_loop, harvest, outcome, completion)
     }
 
     /// One that is on its way, with what is pinned for it.
@@ -146,24 +164,9 @@ impl Operation {
     }
 
     fn absorb(&self, py: Python<'_>, settled: core::Settled) {
-        let mut checksum = None;
-        let outcome = match self.harvest {
-            Harvest::One(shape) => {
-                let unit = settled.units.into_iter().next();
-                let unit = unit.unwrap_or_else(|| Err(Status::Internal("a completion without a result".into())));
-                match unit {
-                    Ok((output, facts)) => {
-                        checksum = facts.checksum;
-                        shape.convert(py, output)
-                    }
-                    Err(status) => Err(raise(py, &status)),
-                }
-            }
-            Harvest::Many { each, return_exceptions } => harvest_many(py, settled.units, each, return_exceptions),
-        };
-        let outcome = outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value);
+        let (outcome, completion) = harvested(py, self.harvest, settled);
         let mut state = lock(&self.state);
-        state.completion = Some((settled.completion, checksum));
+        state.completion = Some(completion);
         state.outcome = outcome;
     }
 
@@ -291,6 +294,28 @@ impl Operation {
             }
         }
     }
+}
+
+fn harvested(py: Python<'_>, harvest: Harvest, settled: core::Settled) -> (Outcome, Told) {
+    let (outcome, checksum) = match harvest {
+        Harvest::One(shape) => {
+            let lost = || Err(Status::Internal("a completion without a result".into()));
+            harvest_one(py, settled.units.into_iter().next().unwrap_or_else(lost), shape)
+        }
+        Harvest::Many { each, return_exceptions } => {
+            let outcome = harvest_many(py, settled.units, each, return_exceptions);
+            (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), None)
+        }
+    };
+    (outcome, (settled.completion, checksum))
+}
+
+fn harvest_one(py: Python<'_>, result: core::UnitResult, shape: Shape) -> (Outcome, Option<u32>) {
+    let (outcome, checksum) = match result {
+        Ok((output, facts)) => (shape.convert(py, output), facts.checksum),
+        Err(status) => (Err(raise(py, &status)), None),
+    };
+    (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), checksum)
 }
 
 fn harvest_many(

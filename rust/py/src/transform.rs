@@ -9,7 +9,6 @@ use crate::port::running_loop;
 use acrypto_core::alg::{Call, Direction};
 use acrypto_core::buffer::Source;
 use acrypto_core::layer::{Bound as Recipe, Place, Wishes};
-use acrypto_core::operation::Settled;
 use acrypto_core::request::{Extra, Unit};
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyTypeError;
@@ -148,18 +147,18 @@ impl Transform {
         let extra = extra(Pins::short(message.nonce)?, ad, Pins::short(message.tag)?);
         let unit = Unit { source, extra, output };
         place.transform.check(&unit.call(direction, max_output)).or_raise(py)?;
-        let harvest = Harvest::One(self.shape(direction, asked.into.is_some()));
+        let shape = self.shape(direction, asked.into.is_some());
         let bytes = acrypto_core::request::cost_bytes(&unit, direction, max_output);
         let predicted = place.costs.predict(direction, bytes);
         let event_loop = running_loop(py)?;
         if layer.is_inline(&place, predicted) {
             let run = || layer.run_inline(&place, unit, direction, max_output);
             let (result, completion) = if predicted > DETACH_NS { py.detach(run) } else { run() };
-            let settled = Settled { units: vec![result], completion };
-            return Py::new(py, Operation::done_now(py, event_loop.map(Bound::unbind), harvest, settled));
+            let event_loop = event_loop.map(Bound::unbind);
+            return Py::new(py, Operation::done_one(py, event_loop, shape, result, completion));
         }
         let wishes = asked.wishes;
-        self.layer.launch(py, event_loop, harvest, pins, |operation| {
+        self.layer.launch(py, event_loop, Harvest::One(shape), pins, |operation| {
             layer.submit(&place, vec![unit], direction, max_output, wishes, operation)
         })
     }
@@ -199,7 +198,7 @@ impl Transform {
         if units.is_empty() || layer.is_inline(&place, predicted) {
             let run = || layer.run_batch(&place, units, direction, max_output);
             let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
-            return Py::new(py, Operation::done_now(py, event_loop.map(Bound::unbind), harvest, settled));
+            return Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled));
         }
         let wishes = asked.wishes;
         self.layer.launch(py, event_loop, harvest, pins, |operation| {

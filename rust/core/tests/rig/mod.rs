@@ -70,7 +70,7 @@ impl Rig {
     /// Submits the digest of `len` bytes, several times over if `units` says so.
     pub fn start_many(&self, len: usize, units: usize, wishes: Wishes) -> Outcome<Flight> {
         let source = vec![7u8; len];
-        let place = self.layer.place(&self.digest, None)?;
+        let place = self.layer.place(&self.digest, None)?.into_owned();
         let unit = || Unit {
             // SAFETY: `Flight` keeps the memory until the operation is released (see its drop).
             source: unsafe { Source::borrowed(&[(source.as_ptr(), source.len())]) },
