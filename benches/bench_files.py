@@ -49,7 +49,8 @@ def compare(
     for _ in range(ROUNDS):
         samples["ours"].append(command(ours))
         samples["peer"].append(command(peer))
-    report.raw[what] = {"ours": ours, "peer": peer, "samples": samples}
+    shown = [[Path(word).name if word.startswith("/") else word for word in argv] for argv in (ours, peer)]
+    report.raw[what] = {"ours": shown[0], "peer": shown[1], "samples": samples}
     a, b = (median([sample["wall"] for sample in samples[who]]) for who in ("ours", "peer"))
     report.add(what, a, "s", mark=f">= {least:.2f} x", met=b / a >= least, peer=b)
     peak = max(sample["rss_mib"] for sample in samples["ours"])
