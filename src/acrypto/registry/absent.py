@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ABSENT: dict[str, str] = {
-    "lzo": "no maintained library under a compatible licence does both directions (liblzo2 is GPL)",
+    "lzo": "liblzo2 is GPL, and no library under a compatible licence gets the empty message right",
     "lzo-rle": "the kernel's own variant of LZO; no library has it",
     "842": "IBM 842; no maintained library has it",
 }
