@@ -61,12 +61,17 @@ def compare(
 
 def limit(report: Report, source: Path) -> None:
     """What two cores can do at all: two igzip at once, each on half of the input."""
-    half = source.stat().st_size // 2
-    script = "(head -c $2 $1 | igzip -1 -c >/dev/null) & (tail -c +$(($2 + 1)) $1 | igzip -1 -c >/dev/null) & wait"
-    argv = ["bash", "-c", script, "two-at-once", str(source), str(half)]
+    halves = [source.with_name(name) for name in ("half.1", "half.2")]
+    cut = "head -c $2 $1 > $3; tail -c +$(($2 + 1)) $1 > $4"
+    middle = str(source.stat().st_size // 2)
+    subprocess.run(["bash", "-c", cut, "cut", str(source), middle, *map(str, halves)], check=True)
+    script = "igzip -1 -c $1 >/dev/null & igzip -1 -c $2 >/dev/null & wait"
+    argv = ["bash", "-c", script, "two-at-once", *map(str, halves)]
     samples = [command(argv)["wall"] for _ in range(ROUNDS)]
     report.raw["two igzip -1 at once, each on half"] = samples
     report.add("gzip -1, the limit: two igzip at once, each on half", median(samples), "s", mark="", met=None)
+    for half in halves:
+        half.unlink()
 
 
 def main() -> None:

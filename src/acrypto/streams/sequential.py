@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Input and output bytes of a step: smaller ones lose more on the way to the worker and back than they gain in caches.
 INPUT = 1 << 20
-OUTPUT = 2 << 20
+OUTPUT = 4 << 20
 
 
 def moved(error: CorruptInput, base: int) -> CorruptInput:
