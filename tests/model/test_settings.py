@@ -34,6 +34,15 @@ def test_ranges(name: str) -> None:
             Settings(**{name: wrong})
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"workers": 1.5}, {"workers": "2"}, {"inline_us": math.inf}, {"burst": True}], ids=str
+)
+def test_kinds(wrong: dict[str, object]) -> None:
+    """What is no number, no whole one where that is meant, or no finite one, is refused where it is given."""
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
 def test_every_setting_is_documented() -> None:
     """The class's text tells of every argument, and repr shows every value."""
     names = set(inspect.signature(Settings).parameters)

@@ -1,9 +1,10 @@
-//! Sources borrowed from the caller, outputs from a pre-faulted pool, and the pool itself.
+//! Sources borrowed from the caller, outputs from a pool of touched memory, and the pool itself.
 //!
 //! Why a pool: the first touch of a fresh page costs about 1.4 us and large allocations are mapped anew each time, so a
 //! fresh 1 MiB output costs more than encrypting it. Buffers are kept by power-of-two size class, always initialised
-//! (written once when made), and bounded in bytes. Rejected: uninitialised memory (`MaybeUninit`) would save that first
-//! write, which is the very page fault that the pool exists to pay once, and would make every algorithm unsafe.
+//! (zeroed by the system when made: the first use pays the faults, on the thread that writes, and later ones do not), and
+//! bounded in bytes. Rejected: uninitialised memory (`MaybeUninit`), which saves nothing here and would make every
+//! algorithm unsafe.
 //!
 //! This is one of the few modules that may say `unsafe`: a [`Source`] or a fixed [`Output`] holds raw memory whose owner
 //! promises to keep it in place until the request has settled and the engine has let go.
@@ -127,7 +128,7 @@ const SMALLEST_CLASS: u32 = 8;
 const LARGEST_CLASS: u32 = 26;
 const CLASSES: usize = (LARGEST_CLASS - SMALLEST_CLASS + 1) as usize;
 
-/// Reusable, pre-faulted memory in power-of-two classes, bounded in bytes. Shareable between threads.
+/// Reusable, already faulted memory in power-of-two classes, bounded in bytes. Shareable between threads.
 pub struct Pool {
     classes: [Mutex<Vec<Vec<u8>>>; CLASSES],
     idle_bytes: AtomicUsize,
@@ -359,9 +360,13 @@ impl Output {
         self.bytes_mut().get_mut(..len).unwrap_or(&mut [])
     }
 
-    /// Overwrites everything that was written and declares the result empty: for a failed open, or a dropped plaintext.
-    pub fn wipe(&mut self) {
-        self.bytes_mut().zeroize();
+    /// Overwrites the first `touched` bytes, which hold what must not be seen, and declares the result empty. What lies
+    /// behind them in the caller's memory is the caller's.
+    pub fn wipe(&mut self, touched: usize) {
+        let end = touched.min(self.capacity());
+        if let Some(bytes) = self.bytes_mut().get_mut(..end) {
+            bytes.zeroize();
+        }
         self.len = 0;
     }
 

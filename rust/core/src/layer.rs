@@ -1,11 +1,11 @@
 //! The layer: devices, their offers, measured costs, and the choice of lane for each request.
 
-use crate::alg::{self, Algorithm, Direction, Params, Transform};
+use crate::alg::{self, Algorithm, Direction, Facts, Params, Transform};
 use crate::buffer::{Output, Pool, Source};
 use crate::cost::Costs;
 use crate::device::Device;
 use crate::fork;
-use crate::operation::{Completion, Lane, Operation, Settled, UnitResult, WITHDRAWN};
+use crate::operation::{Completion, Lane, Operation, Settled, WITHDRAWN};
 use crate::queue::Refused;
 use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
 use crate::status::{Outcome, Status};
@@ -138,16 +138,19 @@ impl Layer {
     pub fn bind(&self, name: &str, params: Params) -> Outcome<Bound> {
         self.alive()?;
         let Some(algorithm) = alg::find(name) else {
-            return Err(Status::UnknownAlgorithm(format!("no algorithm is called {name:?}")));
+            return Err(alg::unknown(name));
         };
         if algorithm.insecure && !self.settings.allow_insecure {
             return Err(Status::Usage(format!("{name} is insecure; it needs the setting allow_insecure=True")));
         }
+        // A cipher's rounds depend on its key; a MAC's work does not, and its keys have any length.
+        let is_cipher = matches!(algorithm.kind, alg::Kind::Cipher | alg::Kind::Aead);
+        let key_len = params.key.as_ref().filter(|_| is_cipher).map_or(0, |key| key.len());
         let cost_key = format!(
             "{name}:{}:{}:{}",
             params.level.unwrap_or(i32::MIN),
             params.strategy.as_deref().unwrap_or(""),
-            params.key.as_ref().map_or(0, |key| key.len()),
+            key_len,
         );
         let bound = Bound { algorithm, params, cost_key, first: OnceLock::new(), others: Mutex::new(Vec::new()) };
         self.place(&bound, None)?;
@@ -224,29 +227,34 @@ impl Layer {
         place.device.engine.runs_inline() && predicted_ns < self.settings.inline_ns
     }
 
-    /// Runs a unit on this thread.
+    /// Runs a unit on this thread; its result is left in its output, and after a failure it may be submitted instead.
     pub fn run_inline(
         &self,
         place: &Place,
-        unit: Unit,
+        unit: &mut Unit,
         direction: Direction,
         max_output: u64,
-    ) -> (UnitResult, Completion) {
-        let bytes = cost_bytes(&unit, direction, max_output);
+    ) -> (Outcome<Facts>, Completion) {
+        let bytes = cost_bytes(unit, direction, max_output);
         let bytes_in = unit.source.len() as u64;
         let started = Instant::now();
-        let result = unit.run(&*place.transform, direction, max_output);
+        let outcome = unit.attempt(&*place.transform, direction, max_output);
         let run_ns = started.elapsed().as_nanos() as u64;
-        place.costs.record(direction, bytes, run_ns);
         let stats = &place.device.stats;
-        let bytes_out = result.as_ref().map_or(0, |(output, _)| output.len() as u64);
+        let mut bytes_out = 0;
+        if outcome.is_ok() {
+            // Failures end early: they say nothing of what the work costs.
+            place.costs.record(direction, bytes, run_ns);
+            bytes_out = unit.output.len() as u64;
+            stats.completed.fetch_add(1, Ordering::Relaxed);
+        } else {
+            stats.failed.fetch_add(1, Ordering::Relaxed);
+        }
         stats.submitted.fetch_add(1, Ordering::Relaxed);
         stats.inline.fetch_add(1, Ordering::Relaxed);
         stats.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
         stats.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
         stats.busy_ns.fetch_add(run_ns, Ordering::Relaxed);
-        let counter = if result.is_ok() { &stats.completed } else { &stats.failed };
-        counter.fetch_add(1, Ordering::Relaxed);
         let completion = Completion {
             device: Arc::clone(&place.device.name),
             driver: place.transform.driver(direction),
@@ -258,7 +266,7 @@ impl Layer {
             bytes_in,
             bytes_out,
         };
-        (result, completion)
+        (outcome, completion)
     }
 
     /// Runs several units on this thread, one after the other.
@@ -278,7 +286,9 @@ impl Layer {
             results.push(result);
         }
         let run_ns = started.elapsed().as_nanos() as u64;
-        place.costs.record(direction, first, run_ns / num.max(1));
+        if failed == 0 {
+            place.costs.record(direction, first, run_ns / num.max(1));
+        }
         let stats = &place.device.stats;
         stats.submitted.fetch_add(num, Ordering::Relaxed);
         stats.batch.fetch_add(num, Ordering::Relaxed);
@@ -315,10 +325,7 @@ impl Layer {
         self.alive()?;
         let lane = if units.len() > 1 { Lane::Batch } else { Lane::Queued };
         let parts = if lane == Lane::Batch { place.device.options.workers.clamp(1, units.len()) } else { 1 };
-        let gather = (parts > 1).then(|| {
-            let slots = units.iter().map(|_| None).collect();
-            Arc::new(Gather { state: Mutex::new((slots, parts)) })
-        });
+        let gather = (parts > 1).then(|| Gather::new(units.len(), parts));
         let share = units.len().div_ceil(parts).max(1);
         let mut first = 0;
         let mut units = units.into_iter();
@@ -374,12 +381,13 @@ impl Layer {
     ) -> Request {
         let now = Instant::now();
         let source_bytes = total(units.iter().map(|unit| unit.source.len()));
+        let read_bytes = total(units.iter().map(Unit::len));
         let bytes = match &work {
             Work::Transform { transform, direction, max_output } => {
                 let out = total(units.iter().map(|unit| transform.capacity(&unit.call(*direction, *max_output))));
-                source_bytes.saturating_add(out)
+                read_bytes.saturating_add(out)
             }
-            Work::Step(_) => source_bytes,
+            Work::Step(_) => read_bytes,
         };
         Request {
             work,

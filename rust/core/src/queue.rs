@@ -37,7 +37,7 @@ pub struct Budget {
 }
 
 struct State<T> {
-    /// One cached first-in-first-out list per distinct priority, kept once made.
+    /// One cached first-in-first-out list per distinct priority, kept once made while they are few.
     levels: BTreeMap<Reverse<i32>, VecDeque<T>>,
     queued: usize,
     operations: usize,
@@ -82,7 +82,13 @@ pub enum Refused<T> {
     Closed(T),
 }
 
+/// Priorities whose lists are kept though they are empty. Beyond that a caller draws them from a clock or a counter.
+const KEPT_LEVELS: usize = 64;
+
 fn insert<T: Item>(levels: &mut BTreeMap<Reverse<i32>, VecDeque<T>>, item: T) {
+    if levels.len() >= KEPT_LEVELS && !levels.contains_key(&Reverse(item.priority())) {
+        levels.retain(|_, level| !level.is_empty());
+    }
     levels.entry(Reverse(item.priority())).or_default().push_back(item);
 }
 
@@ -393,6 +399,17 @@ mod tests {
         let queue = Queue::<Probe>::new(Budget { operations: 8, bytes: 100 });
         assert!(queue.try_push(probe(0, 0, 1000), 0).is_ok());
         assert!(queue.try_push(probe(1, 0, 1), 0).is_err());
+    }
+
+    #[test]
+    fn priorities_drawn_from_a_counter_leave_nothing_behind() {
+        let queue = Queue::<Probe>::new(Budget { operations: 10, bytes: 100 });
+        for priority in 0..10_000 {
+            assert!(queue.push(probe(0, priority, 0), 0).is_ok());
+            assert_eq!(queue.take_now(1).len(), 1);
+            queue.release(1, 0);
+        }
+        assert!(queue.load().priorities <= KEPT_LEVELS);
     }
 
     #[test]

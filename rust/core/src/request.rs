@@ -1,6 +1,6 @@
 //! One unit of work on its way: what falls through the queue, and how it ends.
 
-use crate::alg::{Call, Direction, Transform};
+use crate::alg::{Call, Direction, Facts, Transform};
 use crate::buffer::{Output, Source};
 use crate::device::Device;
 use crate::operation::{Completion, Lane, Operation, Settled, UnitResult};
@@ -38,23 +38,39 @@ impl Unit {
         Call { direction, source: &self.source, nonce, ad, tag, max_output }
     }
 
-    /// Runs the unit in this thread. A panic below becomes a failed result, never an abort.
-    pub fn run(self, transform: &dyn Transform, direction: Direction, max_output: u64) -> UnitResult {
-        let mut output = Output::empty_like(&self.output);
-        let mut unit = self;
-        std::mem::swap(&mut output, &mut unit.output);
-        let call = unit.call(direction, max_output);
-        match catch_unwind(AssertUnwindSafe(|| transform.run(&call, &mut output))) {
-            Ok(Ok(facts)) => Ok((output, facts)),
-            Ok(Err(status)) => Err(status),
-            Err(panic) => Err(Status::Internal(panic_message(&panic))),
-        }
+    /// Bytes that are read: the message, and an AEAD's additional data.
+    pub fn len(&self) -> usize {
+        self.source.len().saturating_add(self.extra.as_ref().map_or(0, |extra| extra.ad.len()))
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Runs the unit in this thread, with its result left in its output; after a failure it may be run again. A panic
+    /// below becomes a failed result, never an abort.
+    pub fn attempt(&mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> Outcome<Facts> {
+        let aside = Output::empty_like(&self.output);
+        let mut output = std::mem::replace(&mut self.output, aside);
+        let call = self.call(direction, max_output);
+        let outcome = catch_unwind(AssertUnwindSafe(|| transform.run(&call, &mut output)));
+        self.output = output;
+        outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))))
+    }
+
+    /// Runs the unit in this thread.
+    pub fn run(mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> UnitResult {
+        self.attempt(transform, direction, max_output).map(|facts| (self.output, facts))
     }
 }
 
 /// The bytes that a unit's cost depends on.
 pub fn cost_bytes(unit: &Unit, direction: Direction, max_output: u64) -> usize {
-    if direction == Direction::Generate { max_output as usize } else { unit.source.len() }
+    match direction {
+        Direction::Generate => usize::try_from(max_output).unwrap_or(usize::MAX),
+        _ => unit.len(),
+    }
 }
 
 /// What a panic said.
@@ -66,7 +82,7 @@ pub fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
 /// Work that keeps its state from call to call, run by [`Work::Step`]: a stream's next piece.
 pub trait Stepper: Send {
     /// Takes the unit's source, writes its output.
-    fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<crate::alg::Facts>;
+    fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<Facts>;
 }
 
 /// What a request does.
@@ -79,8 +95,24 @@ pub enum Work {
 
 /// Collects the parts of an operation that was split among workers.
 pub struct Gather {
-    /// Results by unit, and how many parts are still out.
-    pub state: Mutex<(Vec<Option<UnitResult>>, usize)>,
+    pub state: Mutex<Gathered>,
+}
+
+/// What has come in so far.
+pub struct Gathered {
+    /// By unit.
+    pub results: Vec<Option<UnitResult>>,
+    pub parts_out: usize,
+    pub bytes_in: u64,
+    /// When the first part was begun.
+    pub started: Option<Instant>,
+}
+
+impl Gather {
+    pub fn new(units: usize, parts: usize) -> Arc<Self> {
+        let results = (0..units).map(|_| None).collect();
+        Arc::new(Self { state: Mutex::new(Gathered { results, parts_out: parts, bytes_in: 0, started: None }) })
+    }
 }
 
 /// Something that falls through a device's queue. Dropping one that was not completed fails its operation, so no
@@ -142,8 +174,10 @@ impl Request {
             Work::Transform { transform, direction, max_output } => {
                 let first = units.first().map_or(0, |unit| cost_bytes(unit, *direction, *max_output));
                 for unit in units {
-                    results.push(unit.run(&**transform, *direction, *max_output));
-                    if results.len() == 1 {
+                    let result = unit.run(&**transform, *direction, *max_output);
+                    let is_sample = results.is_empty() && result.is_ok();
+                    results.push(result);
+                    if is_sample {
                         // One sample per request is enough, and a clock per unit would cost more than a small unit.
                         self.costs.record(*direction, first, started.elapsed().as_nanos() as u64);
                     }
@@ -218,23 +252,29 @@ impl Request {
         if std::mem::replace(&mut self.budgeted, false) {
             self.device.queue.release(1, self.bytes);
         }
+        let (mut started, mut bytes_in) = (started, self.source_bytes);
         let (units, bytes_out) = match self.gather.take() {
             None => (results, bytes_out),
             Some((gather, first)) => {
-                let mut state = gather.state.lock().unwrap_or_else(PoisonError::into_inner);
-                for (slot, result) in state.0.iter_mut().skip(first).zip(results) {
+                let mut all = gather.state.lock().unwrap_or_else(PoisonError::into_inner);
+                for (slot, result) in all.results.iter_mut().skip(first).zip(results) {
                     *slot = Some(result);
                 }
-                state.1 -= 1;
-                if state.1 > 0 {
+                all.bytes_in += self.source_bytes;
+                all.started = Some(all.started.map_or(started, |earliest| earliest.min(started)));
+                all.parts_out -= 1;
+                if all.parts_out > 0 {
                     return;
                 }
+                bytes_in = all.bytes_in;
+                started = all.started.unwrap_or(started);
                 let lost = || Err(Status::Internal("a unit without a result".into()));
-                let all: Vec<UnitResult> = state.0.drain(..).map(|r| r.unwrap_or_else(lost)).collect();
-                let bytes_out = all.iter().flatten().map(|(output, _)| output.len() as u64).sum();
-                (all, bytes_out)
+                let units: Vec<UnitResult> = all.results.drain(..).map(|r| r.unwrap_or_else(lost)).collect();
+                let bytes_out = units.iter().flatten().map(|(output, _)| output.len() as u64).sum();
+                (units, bytes_out)
             }
         };
+        let run_ns = finished.duration_since(started).as_nanos() as u64;
         let completion = Completion {
             device: Arc::clone(&self.device.name),
             driver: self.driver,
@@ -243,7 +283,7 @@ impl Request {
             queue_ns: started.saturating_duration_since(self.submitted).as_nanos() as u64,
             run_ns,
             attempts: self.attempts,
-            bytes_in: self.source_bytes,
+            bytes_in,
             bytes_out,
         };
         if self.operation.is_cancelled() {

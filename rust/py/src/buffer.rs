@@ -163,16 +163,27 @@ fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
 /// bytes-like object of the same bytes. May be used from any thread.
 #[pyclass(frozen, module = "acrypto", name = "Buffer", sequence)]
 pub struct Buffer {
-    output: Output,
+    output: Option<Output>,
 }
+
+/// Giving back more than this to the system takes milliseconds, which nobody should wait for with the GIL held.
+const SLOW_TO_FREE: usize = 8 << 20;
 
 impl Buffer {
     pub fn new(output: Output) -> Self {
-        Self { output }
+        Self { output: Some(output) }
     }
 
     pub fn as_slice(&self) -> &[u8] {
-        self.output.as_slice()
+        self.output.as_ref().map_or(&[], Output::as_slice)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(output) = self.output.take_if(|output| output.capacity() > SLOW_TO_FREE) {
+            Python::try_attach(|py| py.detach(|| drop(output)));
+        }
     }
 }
 

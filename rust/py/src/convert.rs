@@ -3,6 +3,7 @@
 use crate::error::OrRaise;
 use acrypto_core::alg::Params;
 use acrypto_core::status::Status;
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::time::Duration;
@@ -21,11 +22,11 @@ pub fn params(py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Par
         let name: String = name.extract()?;
         match name.as_str() {
             "key" => params.key = Some(Zeroizing::new(Pins::short(Some(&value))?)),
-            "level" => params.level = Some(value.extract()?),
+            "level" => params.level = Some(number(&name, &value, "-2^31 to 2^31 - 1")?),
             "strategy" => params.strategy = Some(value.extract()?),
-            "tag_len" => params.tag_len = Some(value.extract()?),
-            "digest_size" => params.digest_size = Some(value.extract()?),
-            "window" => params.window = Some(value.extract()?),
+            "tag_len" => params.tag_len = Some(number(&name, &value, "0 or more")?),
+            "digest_size" => params.digest_size = Some(number(&name, &value, "0 or more")?),
+            "window" => params.window = Some(number(&name, &value, "0 or more")?),
             "hash" => params.hash = Some(value.extract()?),
             "padding" => params.padding = Some(value.extract()?),
             "part" => params.part = value.extract()?,
@@ -33,6 +34,20 @@ pub fn params(py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Par
         }
     }
     Ok(params)
+}
+
+/// A whole number; one out of its type's range is the caller's mistake, and told with the range.
+pub fn number<'a, 'py, T>(name: &str, value: &'a Bound<'py, PyAny>, range: &str) -> PyResult<T>
+where
+    T: FromPyObject<'a, 'py, Error = PyErr>,
+{
+    let py = value.py();
+    value.extract().or_else(|error: PyErr| {
+        if !error.is_instance_of::<PyOverflowError>(py) {
+            return Err(error);
+        }
+        Err(Status::usage(format!("{name} is {value}; it must be in {range}"))).or_raise(py)
+    })
 }
 
 /// A deadline in seconds from now.

@@ -1,6 +1,6 @@
 //! What this build is and can do.
 
-use acrypto_core::alg::ALGORITHMS;
+use acrypto_core::alg::{ABSENT, ALGORITHMS};
 use acrypto_core::fork;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -54,6 +54,12 @@ pub fn algorithms(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         list.append(row)?;
     }
     Ok(list)
+}
+
+/// Names of the field that nobody here can do, and why.
+#[pyfunction]
+pub fn absent() -> Vec<(&'static str, &'static str)> {
+    ABSENT.to_vec()
 }
 
 /// To be called in a forked child: layers of the parent refuse work from then on.

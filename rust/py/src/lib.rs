@@ -24,7 +24,7 @@ mod _native {
     #[pymodule_export]
     use super::error::set_errors;
     #[pymodule_export]
-    use super::info::{algorithms, build_info, child_started};
+    use super::info::{absent, algorithms, build_info, child_started};
     #[pymodule_export]
     use super::job::Job;
     #[pymodule_export]

@@ -26,6 +26,7 @@ impl Transform {
 
     /// The public half of a private key, as SubjectPublicKeyInfo in DER (RFC 5280).
     fn public_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.layer.core.alive().or_raise(py)?;
         let place = self.layer.core.place(&self.recipe, None).or_raise(py)?;
         match place.transform.public_key() {
             Some(key) => Ok(PyBytes::new(py, &key)),
@@ -36,6 +37,7 @@ impl Transform {
     /// Where operations on `nbytes` would run: (direction, device, driver, lane, predicted nanoseconds, reason).
     fn explain(&self, py: Python<'_>, nbytes: usize) -> PyResult<Vec<ExplanationRow>> {
         let layer = &self.layer.core;
+        layer.alive().or_raise(py)?;
         let place = layer.place(&self.recipe, None).or_raise(py)?;
         let mut rows = Vec::new();
         for &direction in self.recipe.algorithm.kind.directions() {

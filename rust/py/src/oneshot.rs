@@ -4,11 +4,12 @@
 //! thread and take no lock but the output pool's.
 
 use crate::buffer::{Buffer, Pins};
-use crate::convert::params;
+use crate::convert::{number, params};
 use crate::error::OrRaise;
+use crate::transform::MAX_RANDOM;
 use acrypto_core::alg::{self, Direction, Params, Transform, public_key as pk};
 use acrypto_core::buffer::{Output, Pool};
-use acrypto_core::request::{Extra, Unit};
+use acrypto_core::request::{Extra, Unit, cost_bytes};
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -50,11 +51,13 @@ fn run<'py>(
     };
     let limit = match direction {
         Direction::Compress | Direction::Decompress => DETACH_COMPRESSION_BYTES,
-        Direction::Sign | Direction::Verify | Direction::Agree => 0,
         _ => DETACH_BYTES,
     };
-    let detach = source.len() > limit;
     let unit = Unit { source, extra, output: Output::pooled(&POOL) };
+    let detach = match direction {
+        Direction::Sign | Direction::Verify | Direction::Agree => true,
+        _ => cost_bytes(&unit, direction, max_output) > limit,
+    };
     transform.check(&unit.call(direction, max_output)).or_raise(py)?;
     let result = if detach {
         py.detach(|| unit.run(transform, direction, max_output))
@@ -249,9 +252,14 @@ pub fn verify<'py>(
     run(py, &*transform, Direction::Verify, &data, &given).map(drop)
 }
 
-/// Random bytes.
+/// Random bytes, at most 1 MiB at once.
 #[pyfunction]
-pub fn random(py: Python<'_>, nbytes: u64) -> PyResult<Bound<'_, PyBytes>> {
+pub fn random<'py>(py: Python<'py>, nbytes: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let nbytes: u64 = number("nbytes", nbytes, "0 to 1048576")?;
+    if nbytes > MAX_RANDOM {
+        let message = format!("{nbytes} random bytes at once; at most {MAX_RANDOM} are given");
+        return Err(Status::Usage(message)).or_raise(py);
+    }
     let transform = compile(py, "drbg", None)?;
     let nothing = PyBytes::new(py, b"").into_any();
     let given = Given { max_output: Some(nbytes), ..Given::default() };

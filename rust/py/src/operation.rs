@@ -31,7 +31,7 @@ pub enum Shape {
 #[derive(Clone, Copy)]
 pub enum Harvest {
     One(Shape),
-    Many { each: Shape, return_exceptions: bool },
+    Many { each: Shape, return_exceptions: bool, num: usize },
 }
 
 impl Shape {
@@ -302,8 +302,14 @@ fn harvested(py: Python<'_>, harvest: Harvest, settled: core::Settled) -> (Outco
             let lost = || Err(Status::Internal("a completion without a result".into()));
             harvest_one(py, settled.units.into_iter().next().unwrap_or_else(lost), shape)
         }
-        Harvest::Many { each, return_exceptions } => {
-            let outcome = harvest_many(py, settled.units, each, return_exceptions);
+        Harvest::Many { each, return_exceptions, num } => {
+            let mut units = settled.units;
+            // Lost or abandoned as a whole: the one failure is every unit's.
+            if let (Some(Err(status)), true) = (units.first(), units.len() < num) {
+                let status = status.clone();
+                units.resize_with(num, || Err(status.clone()));
+            }
+            let outcome = harvest_many(py, units, each, return_exceptions);
             (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), None)
         }
     };

@@ -1,7 +1,7 @@
 //! Transforms: an algorithm with its parameters and key, and every operation that it has.
 
 use crate::buffer::Pins;
-use crate::convert::deadline;
+use crate::convert::{deadline, number};
 use crate::error::OrRaise;
 use crate::layer::Shared;
 use crate::operation::{Harvest, Operation, Shape};
@@ -20,7 +20,10 @@ use std::sync::Arc;
 const DETACH_NS: u64 = 5_000;
 
 /// Random bytes are given as `bytes`, copied with the GIL held, so one call must not ask for too many.
-const MAX_RANDOM: u64 = 16 << 20;
+pub const MAX_RANDOM: u64 = 1 << 20;
+
+/// Output that a decompression may give on the caller's thread: its source does not tell what it will cost.
+const INLINE_OUTPUT: u64 = 64 << 10;
 
 /// One message's arguments.
 pub struct Message<'a, 'py> {
@@ -62,12 +65,12 @@ impl<'py> Asked<'py> {
                 continue;
             }
             match &*name {
-                "priority" => asked.wishes.priority = value.extract()?,
+                "priority" => asked.wishes.priority = number(&name, &value, "-2^31 to 2^31 - 1")?,
                 "deadline" => asked.wishes.deadline = deadline(py, Some(value.extract()?))?,
                 "device" => asked.device = Some(value.extract()?),
                 "into" => asked.into = Some(value),
-                "max_output" => asked.max_output = Some(value.extract()?),
-                "unit" => asked.unit = Some(value.extract()?),
+                "max_output" => asked.max_output = Some(number(&name, &value, "0 to 2^64 - 1")?),
+                "unit" => asked.unit = Some(number(&name, &value, "1 to 2^63")?),
                 _ => asked.return_exceptions = value.is_truthy()?,
             }
         }
@@ -145,17 +148,23 @@ impl Transform {
             Some(into) => pins.output(into, &layer.pool, &[&source, &ad])?,
         };
         let extra = extra(Pins::short(message.nonce)?, ad, Pins::short(message.tag)?);
-        let unit = Unit { source, extra, output };
+        let mut unit = Unit { source, extra, output };
         place.transform.check(&unit.call(direction, max_output)).or_raise(py)?;
         let shape = self.shape(direction, asked.into.is_some());
         let bytes = acrypto_core::request::cost_bytes(&unit, direction, max_output);
         let predicted = place.costs.predict(direction, bytes);
         let event_loop = running_loop(py)?;
         if layer.is_inline(&place, predicted) {
-            let run = || layer.run_inline(&place, unit, direction, max_output);
-            let (result, completion) = if predicted > DETACH_NS { py.detach(run) } else { run() };
-            let event_loop = event_loop.map(Bound::unbind);
-            return Py::new(py, Operation::done_one(py, event_loop, shape, result, completion));
+            let inflates = direction == Direction::Decompress;
+            let limit = if inflates { max_output.min(INLINE_OUTPUT) } else { max_output };
+            let mut run = || layer.run_inline(&place, &mut unit, direction, limit);
+            let (outcome, completion) = if inflates || predicted > DETACH_NS { py.detach(run) } else { run() };
+            // One that turns out to be large after all goes the long way, from the start.
+            if limit == max_output || outcome != Err(Status::LimitExceeded { limit }) {
+                let result = outcome.map(|facts| (unit.output, facts));
+                let event_loop = event_loop.map(Bound::unbind);
+                return Py::new(py, Operation::done_one(py, event_loop, shape, result, completion));
+            }
         }
         let wishes = asked.wishes;
         self.layer.launch(py, event_loop, Harvest::One(shape), pins, |operation| {
@@ -189,13 +198,15 @@ impl Transform {
         let max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
         let units = self.units(py, &place, direction, sources, max_output, &mut pins)?;
-        let harvest = Harvest::Many { each: self.shape(direction, false), return_exceptions: asked.return_exceptions };
+        let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
+        let harvest = Harvest::Many { each, return_exceptions, num: units.len() };
         // Units are alike in size as a rule: predicting the first and scaling saves a look-up for each.
-        let total: usize = units.iter().map(|unit| unit.source.len()).sum();
+        let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
         let mean = total / units.len().max(1);
-        let predicted = place.costs.predict(direction, mean) * units.len() as u64;
+        let predicted = place.costs.predict(direction, mean).saturating_mul(units.len() as u64);
         let event_loop = running_loop(py)?;
-        if units.is_empty() || layer.is_inline(&place, predicted) {
+        let is_bounded = direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
+        if units.is_empty() || (is_bounded && layer.is_inline(&place, predicted)) {
             let run = || layer.run_batch(&place, units, direction, max_output);
             let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
             return Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled));

@@ -11,7 +11,6 @@ from acrypto.layer.views import Device, Explanation
 from acrypto.model.errors import NoEngine, UsageError
 from acrypto.model.settings import Settings
 from acrypto.registry import listing
-from acrypto.registry.absent import ABSENT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -199,8 +198,6 @@ class Layer:
             UsageError: a parameter is wrong, missing, or not the algorithm's.
             ClosedError: the layer is closed.
         """
-        if name in ABSENT:
-            raise NoEngine(f"{name} is absent: {ABSENT[name]}")
         return self._native.transform(
             name,
             key=key,
@@ -262,7 +259,7 @@ class Layer:
         return self.transform(name, key=key, tag_len=tag_len).mac(data, **wishes)
 
     def random(self, nbytes: int, *, device: str | None = None) -> _core.Operation[bytes]:
-        """Random bytes fit for keys, from a DRBG seeded by the system (NIST SP 800-90A); at most 16 MiB at once."""
+        """Random bytes fit for keys, from a DRBG seeded by the system (NIST SP 800-90A); at most 1 MiB at once."""
         if nbytes < 0:
             raise UsageError(f"{nbytes} random bytes; the number must be 0 or more")
         return self._native.random(nbytes, device=device)

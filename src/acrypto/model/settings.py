@@ -7,6 +7,10 @@ import os
 from acrypto.model.errors import UsageError
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+#: Larger numbers mean nothing in any unit here.
+MOST = 1 << 50
+#: Settings that may have a fraction.
+FRACTIONS = frozenset({"inline_us", "lost_after", "spin_us"})
 
 
 def cpus() -> int:
@@ -83,8 +87,14 @@ class Settings:
             ("lost_after", 0.001),
         ):
             value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise UsageError(f"{name} is {value!r}; it must be a number")
             if not value >= least:
                 raise UsageError(f"{name} is {value}; it must be at least {least}")
+            if value > MOST:
+                raise UsageError(f"{name} is {value}; it must be at most {MOST}")
+            if isinstance(value, float) and name not in FRACTIONS:
+                raise UsageError(f"{name} is {value}; it must be a whole number")
 
     def __repr__(self) -> str:
         return "Settings(" + ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__) + ")"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from acrypto import _core
-from acrypto.registry.absent import ABSENT
 
 
 class AlgorithmRow:
@@ -47,5 +46,5 @@ def rows(layer: _core.Layer) -> list[AlgorithmRow]:
         for device, driver, priority in layer.bids(row["name"]):
             facts = {"kind": row["kind"], "library": row["library"], "insecure": row["insecure"]}
             listed.append(AlgorithmRow(row["name"], driver=driver, device=device, priority=priority, **facts))
-    listed.extend(AlgorithmRow(name, absent=reason) for name, reason in ABSENT.items())
+    listed.extend(AlgorithmRow(name, absent=reason) for name, reason in _core.absent())
     return listed

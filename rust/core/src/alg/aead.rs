@@ -248,8 +248,8 @@ impl Transform for Aead {
             Direction::Decrypt => self.open(call, ad, output),
             other => Err(Status::usage(format!("{} cannot {}", self.algorithm.name, other.name()))),
         };
-        if outcome.is_err() {
-            output.wipe();
+        if outcome.as_ref().is_err_and(|status| !matches!(status, Status::OutputTooSmall { .. })) {
+            output.wipe(self.capacity(call));
         }
         outcome.map(|()| Facts::default())
     }

@@ -191,7 +191,7 @@ impl Transform for Cipher {
         let len = call.source.len();
         let data = output.exactly(len)?;
         if let Err(status) = Cipher::run(self, call, encrypt, data) {
-            output.wipe();
+            output.wipe(len);
             return Err(status);
         }
         output.set_len(len);

@@ -170,7 +170,7 @@ pub struct Call<'a> {
 }
 
 /// What an algorithm tells beside its bytes.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// CRC-32 (gzip's) of the uncompressed side, where it was computed on the way.
     pub checksum: Option<u32>,
@@ -243,6 +243,21 @@ pub fn find(name: &str) -> Option<&'static Algorithm> {
 pub fn compile(name: &str, params: &Params) -> Outcome<Arc<dyn Transform>> {
     match find(name) {
         Some(algorithm) => (algorithm.compile)(params),
-        None => Err(Status::UnknownAlgorithm(format!("no algorithm is called {name:?}"))),
+        None => Err(unknown(name)),
+    }
+}
+
+/// Algorithms that belong to the field and that no library here can do, with the reason. See docs/decisions/0007.
+pub static ABSENT: &[(&str, &str)] = &[
+    ("lzo", "liblzo2 is GPL, and no library under a compatible licence gets the empty message right"),
+    ("lzo-rle", "the kernel's own variant of LZO; no library has it"),
+    ("842", "IBM 842; no maintained library has it"),
+];
+
+/// Why a name cannot be compiled: known and absent, or not known at all.
+pub fn unknown(name: &str) -> Status {
+    match ABSENT.iter().find(|(absent, _)| *absent == name) {
+        Some((_, reason)) => Status::NoEngine(format!("{name} is absent: {reason}")),
+        None => Status::UnknownAlgorithm(format!("no algorithm is called {name:?}")),
     }
 }
