@@ -43,6 +43,6 @@ loom: ## model-check the queue and the completion ring
 	RUSTFLAGS="--cfg loom" $(CARGO_TEST) --lib --release --target-dir rust/target/loom loom
 
 clean: ## remove the virtual environment and everything built
-	rm -rf .venv rust/target build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) rust/target build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -f src/acrypto/_core/_native*.so
 	find src tests benches examples scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

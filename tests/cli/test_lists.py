@@ -23,6 +23,18 @@ def test_random_gives_as_many_bytes_as_asked(acrypto: Run, tmp_path: Path) -> No
     acrypto("random", "32", "-o", "key", code=1)
 
 
+def test_random_tells_as_json(acrypto: Run, tmp_path: Path) -> None:
+    row = json.loads(acrypto("random", "33", "--json").stdout)
+    assert len(bytes.fromhex(row.pop("hex"))) == 33
+    assert row == {"operation": "random", "bytes": 33}
+    assert json.loads(acrypto("random", "0", "--json").stdout)["hex"] == ""
+    assert len(json.loads(acrypto("random", "1M", "--json").stdout)["hex"]) == 2 << 20
+    assert b"at most 1M" in acrypto("random", "1048577", "--json", code=2).stderr
+    row = json.loads(acrypto("random", "2M", "--json", "-o", "noise").stdout)
+    assert row == {"operation": "random", "bytes": 2 << 20, "output": "noise"}
+    assert (tmp_path / "noise").stat().st_size == 2 << 20
+
+
 def test_algorithms_tell_who_offers_them_or_why_nobody_does(acrypto: Run) -> None:
     rows = {row["name"]: row for row in json.loads(acrypto("algorithms", "--json").stdout)}
     assert rows["gcm(aes)"]["device"] == "software0"

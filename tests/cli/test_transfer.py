@@ -185,6 +185,25 @@ def test_a_device_is_no_result_to_remove_the_source_for(acrypto: Run, source: Pa
     assert names(source.parent) == ["data"]
 
 
+@pytest.mark.parametrize("other", ["data", "./data", "hard", "link"])
+@pytest.mark.parametrize("operation", ["compress", "decompress"])
+def test_the_source_is_no_place_for_its_result(acrypto: Run, source: Path, operation: str, other: str) -> None:
+    plain = gzip.compress(DATA)
+    source.write_bytes(plain)
+    os.link(source, source.with_name("hard"))
+    os.symlink("data", source.with_name("link"))
+    before = names(source.parent)
+    for words in (["--force", "--rm"], ["--force"], []):
+        told = acrypto(operation, "data", "-o", other, *words, code=1).stderr
+        assert told == b"acrypto: data: input and output are the same file\n"
+        told = acrypto(operation, other, "-o", "data", *words, code=1).stderr
+        assert told == f"acrypto: {other}: input and output are the same file\n".encode()
+    assert names(source.parent) == before
+    assert source.read_bytes() == plain
+    acrypto(operation, "data", "-o", "new", "--force", "--rm")
+    assert names(source.parent) == ["hard", "link", "new"]
+
+
 # ---- Damage
 
 
@@ -221,7 +240,12 @@ def test_a_pipe_closed_by_its_reader_ends_quietly(source: Path) -> None:
 
 def test_a_full_disk_is_told(acrypto: Run, source: Path) -> None:
     told = acrypto("compress", "data", "-o", "/dev/full", code=1).stderr
-    assert b"No space left on device" in told
+    assert told == b"acrypto: /dev/full: No space left on device\n"
+    packed = gzip.compress(DATA)
+    with open("/dev/full", "wb") as full:
+        for words, data in ((["compress"], DATA), (["decompress"], packed), (["compress", "-c", "data"], b"")):
+            told = acrypto(*words, input=data, stdout=full, code=1).stderr
+            assert told == b"acrypto: standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -275,4 +299,5 @@ def test_a_bomb_of_ten_gigabytes_stops_in_bounded_memory(tmp_path: Path, form: s
     code, told, kib = peak_memory("decompress", "-c", *limit, tmp_path / "bomb")
     assert code == 1
     assert b"the output would exceed" in told
+    assert told.endswith(b"; --max-output raises the limit\n") == (not limit)
     assert kib < 128 << 10

@@ -79,6 +79,26 @@ def test_devices_are_written_to_directly() -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+def test_block_devices_are_not_overwritten_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").write_bytes(b"a filesystem")
+    monkeypatch.setattr(stat, "S_ISREG", lambda _mode: False)
+    monkeypatch.setattr(stat, "S_ISBLK", lambda _mode: True)
+    with pytest.raises(FileExistsError, match="block device; --force"):
+        Replacement(str(tmp_path / "disk"))
+    assert (tmp_path / "disk").read_bytes() == b"a filesystem"
+    with Replacement(str(tmp_path / "disk"), force=True) as result:
+        result.file.write(b"data")
+        assert not result.is_temporary
+        result.commit()
+    assert (tmp_path / "disk").read_bytes() == b"data"
+
+
+def test_a_failed_write_names_the_result() -> None:
+    with Replacement("/dev/full") as result, pytest.raises(OSError, match="No space") as caught:
+        result.file.write(b"data")
+    assert caught.value.filename == "/dev/full"
+
+
 def test_directories_and_lost_places_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         Replacement(str(tmp_path))

@@ -9,6 +9,7 @@ import click
 from acrypto.cli import options
 from acrypto.cli.standard import STDIN
 from acrypto.cli.transfer import Transfer
+from acrypto.model.errors import LimitExceeded
 from acrypto.streams.compress import SUFFIXES
 from acrypto.streams.decompress import MAGICS, decompress
 
@@ -71,15 +72,21 @@ def command(
 
         def work(source: FileIO, _state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
             limited = max_output != -1
-            return decompress(
-                layer,
-                source,
-                sink,
-                format=format_,
-                max_output=max_output if limited else None,
-                limited=limited,
-                tally=tally,
-            )
+            try:
+                return decompress(
+                    layer,
+                    source,
+                    sink,
+                    format=format_,
+                    max_output=max_output if limited else None,
+                    limited=limited,
+                    tally=tally,
+                )
+            except LimitExceeded as error:
+                if max_output is not None:
+                    raise
+                # Nobody chose this limit, so its message tells how to choose another.
+                raise LimitExceeded(f"{error}; --max-output raises the limit", error.limit) from None
 
         transfer = Transfer(
             "decompress",

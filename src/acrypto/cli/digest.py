@@ -20,7 +20,6 @@ from acrypto.streams.tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from acrypto.layer.layer import Layer
@@ -28,21 +27,28 @@ if TYPE_CHECKING:
 
 @click.command("digest")
 @options.files
-@click.option("-a", "--algorithm", default="sha256", show_default=True, help="Any digest or checksum of `algorithms`.")
+@click.option(
+    "-a",
+    "--algorithm",
+    show_default="sha256",
+    help="Any digest or checksum of `algorithms`. With --check: the only one; else tagged lines may have any.",
+)
 @click.option("--tag", is_flag=True, help="Write BSD-style lines, which name the algorithm.")
 @click.option("-c", "--check", is_flag=True, help="Read digests from the FILEs and check them.")
 @click.option("--quiet", is_flag=True, help="With --check: say nothing of files that are OK.")
 @click.option("--status", is_flag=True, help="With --check: say nothing at all; the exit code tells.")
+@click.option("-w", "--warn", "warn_each", is_flag=True, help="With --check: tell each line that is no digest.")
 @click.option("--strict", is_flag=True, help="With --check: lines that are no digests make it fail.")
 @click.option("--ignore-missing", is_flag=True, help="With --check: pass over files that are not there.")
 @options.as_json
 def command(
     files: tuple[str, ...],
-    algorithm: str,
+    algorithm: str | None,
     tag: bool,
     check: bool,
     quiet: bool,
     status: bool,
+    warn_each: bool,
     strict: bool,
     ignore_missing: bool,
     as_json: bool,
@@ -51,13 +57,14 @@ def command(
 
     Without FILE, or for -, standard input is read. Memory stays small whatever the size of a file.
     """
+    only, algorithm = algorithm is not None, algorithm or "sha256"
     with options.layer(1) as layer:
         # Refuses a wrong name at once, and what is no digest.
         kind = layer.transform(algorithm).kind
         if kind != "digest":
             raise UsageError(f"{algorithm} is no digest; it is of kind {kind}")
         if check:
-            return _Check(layer, algorithm, quiet, status, strict, ignore_missing, as_json).run(files)
+            return _Check(layer, algorithm, only, quiet, status, warn_each, strict, ignore_missing, as_json).run(files)
         return _print(layer, files, algorithm, tag, as_json)
 
 
@@ -106,16 +113,23 @@ class _Check:
         self,
         layer: Layer,
         algorithm: str,
+        only: bool,
         quiet: bool,
         status: bool,
+        warn_each: bool,
         strict: bool,
         ignore_missing: bool,
         as_json: bool,
     ) -> None:
         self._layer = layer
         self._algorithm = algorithm
+        self._only = only
         self._quiet = quiet
         self._status = status
+        self._warn_each = warn_each
+        # Whether names follow one blank; the first untagged line tells, for all lists.
+        self._one_space: bool | None = None
+        self._sizes: dict[tuple[str, int | None], int] = {}
         self._strict = strict
         self._ignore_missing = ignore_missing
         self._as_json = as_json
@@ -125,7 +139,7 @@ class _Check:
         for name in lists or (STDIN,):
             try:
                 with standard.source(name) as source:
-                    lines = source.readall().splitlines(keepends=True)
+                    lines = source.readall().split(b"\n")
             except OSError as error:
                 complain(name, error)
                 code = 1
@@ -135,17 +149,21 @@ class _Check:
 
     def _list(self, name: str, lines: list[bytes]) -> int:
         wrong = unread = matched = formatted = malformed = 0
-        for entry in self._entries(lines):
+        shown = "standard input" if name == STDIN else name
+        for number, line in enumerate(lines, 1):
+            if line in {b"", b"\r"} or line.startswith(b"#"):
+                continue
+            entry = self._entry(line)
             if entry is None:
                 malformed += 1
+                if self._warn_each and not self._status:
+                    warn(f"{shown}: {number}: improperly formatted {self._algorithm} checksum line")
                 continue
             formatted += 1
-            file, wanted, algorithm = entry
-            outcome = self._one(file, wanted, algorithm)
+            outcome = self._one(entry)
             wrong += outcome == "FAILED"
             unread += outcome == "FAILED open or read"
             matched += outcome == "OK"
-        shown = "standard input" if name == STDIN else name
         if not formatted:
             warn(f"{shown}: no properly formatted checksum lines found")
             return 1
@@ -162,30 +180,36 @@ class _Check:
             warn(f"{shown}: no file was verified")
         return int(bool(wrong or unread or nothing or (self._strict and malformed)))
 
-    def _entries(self, lines: list[bytes]) -> Iterator[tuple[bytes, bytes, str] | None]:
-        sizes: dict[str, int] = {}
-        for line in lines:
-            if line.startswith(b"#"):
-                continue
-            parsed = checksums.parse(line)
-            if parsed is None:
-                yield None
-                continue
-            file, wanted, tag = parsed
-            algorithm = tag or self._algorithm
-            if algorithm not in sizes:
-                try:
-                    sizes[algorithm] = len(self._layer.digest(algorithm, b"").wait())
-                except AcryptoError:
-                    sizes[algorithm] = -1
-            yield (file, wanted, algorithm) if len(wanted) == sizes[algorithm] else None
+    def _entry(self, text: bytes) -> checksums.Line | None:
+        """What a line says, if it is one that counts here."""
+        line = checksums.parse(text, one_space=bool(self._one_space))
+        if line is None or len(line.digest) != self._size(line.algorithm or self._algorithm, line.digest_size):
+            return None
+        if line.algorithm is not None:
+            return line if line.algorithm == self._algorithm or not self._only else None
+        if line.one_space and self._one_space is False:
+            return None
+        self._one_space = line.one_space
+        return line
 
-    def _one(self, file: bytes, wanted: bytes, algorithm: str) -> str:
-        name = os.fsdecode(file)
+    def _size(self, algorithm: str, digest_size: int | None) -> int:
+        """Bytes of a digest; -1 if there is no such digest."""
+        key = algorithm, digest_size
+        if key not in self._sizes:
+            try:
+                self._sizes[key] = len(self._layer.digest(algorithm, b"", digest_size=digest_size).wait())
+            except AcryptoError:
+                self._sizes[key] = -1
+        return self._sizes[key]
+
+    def _one(self, line: checksums.Line) -> str:
+        name = os.fsdecode(line.name)
+        algorithm = line.algorithm or self._algorithm
         row: dict[str, Any] = {"file": name, "algorithm": algorithm}
+        parameters = {} if line.digest_size is None else {"digest_size": line.digest_size}
         try:
-            value, row = measured(self._layer, name, algorithm)
-            outcome = "OK" if value == wanted else "FAILED"
+            value, row = measured(self._layer, name, algorithm, **parameters)
+            outcome = "OK" if value == line.digest else "FAILED"
         except FileNotFoundError as error:
             if self._ignore_missing:
                 return "missing"
@@ -197,7 +221,6 @@ class _Check:
         if self._as_json:
             tell({**row, "outcome": outcome})
         elif not self._status and not (self._quiet and outcome == "OK"):
-            mark, safe = checksums.escaped(file)
-            sys.stdout.buffer.write(mark + safe + b": " + outcome.encode() + b"\n")
+            sys.stdout.buffer.write(checksums.reported(line.name) + b": " + outcome.encode() + b"\n")
             sys.stdout.buffer.flush()
         return outcome

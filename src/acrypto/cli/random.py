@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from acrypto.cli import options, standard
+from acrypto.cli.report import tell
 from acrypto.streams.replacement import Replacement
 
 TYPE_CHECKING = False
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Bytes asked for at a time.
 PIECE = 1 << 20
+#: The most bytes that fit into JSON.
+MOST_IN_JSON = 1 << 20
 
 
 @click.command("random")
@@ -24,15 +27,27 @@ PIECE = 1 << 20
     "-o", "--output", type=click.Path(), metavar="OUT", help="Name of a file to write; only its owner may read it."
 )
 @click.option("--force", is_flag=True, help="Overwrite a file, write to a terminal.")
-def command(nbytes: int, as_hex: bool, output: str | None, force: bool) -> int:
-    """Write N random bytes (K, M, G: powers of 1024), fit for keys, from a DRBG seeded by the system."""
-    if output is None and not as_hex:
+@options.as_json
+def command(nbytes: int, as_hex: bool, output: str | None, force: bool, as_json: bool) -> int:
+    """Write N random bytes (K, M, G: powers of 1024), fit for keys, from a DRBG seeded by the system.
+
+    With --json, an object that holds them in hexadecimal digits, for at most 1M; or that names the file of -o.
+    """
+    if output is None and as_json and nbytes > MOST_IN_JSON:
+        raise click.UsageError("--json holds at most 1M; -o OUT takes more")
+    if output is None and not as_hex and not as_json:
         options.refuse_terminal(force)
     with options.layer() as layer:
         if output is not None:
             with Replacement(output, force=force, private=True) as result:
                 _write(layer, nbytes, as_hex, result.file)
                 result.commit()
+            if as_json:
+                tell({"operation": "random", "bytes": nbytes, "output": output})
+            return 0
+        if as_json:
+            drawn = layer.random(nbytes).wait() if nbytes else b""
+            tell({"operation": "random", "bytes": nbytes, "hex": drawn.hex()})
             return 0
         with standard.sink() as sink:
             _write(layer, nbytes, as_hex, sink)

@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 
+from acrypto.streams.output import Output
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import FileIO
@@ -30,6 +32,6 @@ def source(file: str) -> FileIO:
     return open(0, "rb", buffering=0, closefd=False)
 
 
-def sink() -> FileIO:
+def sink() -> Output:
     """Standard output to write to."""
-    return open(1, "wb", buffering=0, closefd=False)
+    return Output(1, "standard output", closefd=False)

@@ -115,6 +115,8 @@ class Transfer:
                 raise OSError(errno.ELOOP, "is a symbolic link; --force or --stdout reads what it points to", file)
             if not stat.S_ISREG(state.st_mode):
                 raise OSError(errno.EINVAL, "is not a regular file; --stdout or -o reads it", file)
+        if _is_same(target, state):
+            raise OSError(errno.EINVAL, "input and output are the same file", file)
         regular = stat.S_ISREG(state.st_mode) and file != STDIN
         with Replacement(target, force=self._force) as result:
             row = self._move(file, source, state, result.file, target, tell_it=False)
@@ -164,3 +166,16 @@ class Transfer:
             where = f" on {row['device']} ({row['driver']}, {row['lane']})" if row["device"] else ""
             sizes = f"{row['bytes_in']:,} -> {row['bytes_out']:,} bytes, ratio {row['ratio']:.2f}"
             print(f"{row['file']} {there}: {sizes}, {row['mb_per_s']:,.0f} MB/s{where}", file=sys.stderr)
+
+
+def _is_same(target: str, source: os.stat_result) -> bool:
+    """Whether a name belongs to the source itself, whose contents the result would overwrite."""
+    if not (stat.S_ISREG(source.st_mode) or stat.S_ISBLK(source.st_mode)):
+        return False  # a terminal or /dev/null is both at once
+    try:
+        there = os.stat(target)
+    except OSError:
+        return False  # whoever opens it tells
+    if stat.S_ISBLK(source.st_mode) and stat.S_ISBLK(there.st_mode):
+        return source.st_rdev == there.st_rdev  # one device may have many nodes
+    return os.path.samestat(source, there)

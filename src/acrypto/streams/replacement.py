@@ -7,9 +7,10 @@ import errno
 import os
 import stat
 
+from acrypto.streams.output import Output
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from io import FileIO
     from types import TracebackType
     from typing import Self
 
@@ -20,15 +21,17 @@ _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EX
 class Replacement:
     """A file that is written under a temporary name beside its own and renamed when it is whole.
 
-    Leaving the context without `commit` removes it. A name that belongs to a device or a pipe is written to directly.
+    Leaving the context without `commit` removes it. A name that belongs to a device or a pipe is written to directly;
+    a block device, whose contents are as good as a file's, only with `force`.
 
     Args:
         path: the name it shall have.
-        force: whether a file of that name may be replaced.
+        force: whether a file of that name may be replaced, or a block device be overwritten.
         private: whether only its owner may read it.
 
     Raises:
-        FileExistsError: there is such a file and `force` was not given; from `commit` if it came meanwhile.
+        FileExistsError: there is such a file or block device and `force` was not given; from `commit` if the file came
+            meanwhile.
         IsADirectoryError: there is such a directory.
         OSError: the file cannot be made.
     """
@@ -44,7 +47,7 @@ class Replacement:
             self._discard()
             raise
 
-    def _open(self) -> FileIO:
+    def _open(self) -> Output:
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -52,7 +55,9 @@ class Replacement:
         if there is not None and stat.S_ISDIR(there.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
         if there is not None and not stat.S_ISREG(there.st_mode):
-            return open(self.path, "wb", buffering=0)
+            if stat.S_ISBLK(there.st_mode) and not self._force:
+                raise FileExistsError(errno.EEXIST, "is a block device; --force overwrites it", self.path)
+            return Output(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666), self.path)
         if os.path.lexists(self.path) and not self._force:
             raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", self.path)
         while True:
@@ -66,7 +71,7 @@ class Replacement:
             except OSError as error:
                 self._temporary = None
                 raise OSError(error.errno, error.strerror, self.path) from None
-            return open(made, "wb", buffering=0)
+            return Output(made, self.path)
 
     @property
     def is_temporary(self) -> bool:
