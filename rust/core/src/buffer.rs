@@ -13,6 +13,7 @@
 
 use crate::fork;
 use crate::status::{Outcome, Status};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroize;
@@ -143,6 +144,14 @@ fn relaxed_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The largest buffer that a thread keeps for itself, beside the pool.
+const OWN_BYTES: usize = 16 << 10;
+
+thread_local! {
+    /// The last small buffer that this thread gave back: a caller of small messages gets it again without a lock.
+    static OWN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Zeroed memory, or nothing: a size may come from a caller or an input, and must not abort the process.
 fn zeroed(len: usize) -> Vec<u8> {
     let Ok(layout) = std::alloc::Layout::array::<u8>(len) else { return Vec::new() };
@@ -190,6 +199,13 @@ impl Pool {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return zeroed(capacity);
         };
+        if 1 << class <= OWN_BYTES {
+            let own = OWN.take();
+            if own.len() == 1 << class {
+                return own;
+            }
+            OWN.set(own);
+        }
         let list = self.classes.get((class - SMALLEST_CLASS) as usize);
         if let Some(memory) = list.and_then(|list| relaxed_lock(list).pop()) {
             self.idle_bytes.fetch_sub(memory.len(), Ordering::Relaxed);
@@ -201,7 +217,18 @@ impl Pool {
 
     fn give(&self, memory: Vec<u8>) {
         let Some(class) = Self::class_of(memory.len()).filter(|_| self.is_ours()) else { return };
-        if memory.len() != 1 << class || self.idle_bytes() + memory.len() > self.max_idle_bytes {
+        if memory.len() != 1 << class {
+            return;
+        }
+        if memory.len() <= OWN_BYTES {
+            let own = OWN.take();
+            if own.is_empty() {
+                OWN.set(memory);
+                return;
+            }
+            OWN.set(own);
+        }
+        if self.idle_bytes() + memory.len() > self.max_idle_bytes {
             return;
         }
         if let Some(list) = self.classes.get((class - SMALLEST_CLASS) as usize) {
@@ -252,11 +279,6 @@ impl Output {
     /// `start..start + capacity` must stay writable and unmoved, and nobody else may touch it, until this value is dropped.
     pub unsafe fn fixed(pool: &Arc<Pool>, start: *mut u8, capacity: usize) -> Self {
         Self { memory: Memory::Fixed { start, capacity }, pool: Arc::clone(pool), len: 0 }
-    }
-
-    /// Another output from the same pool, holding nothing.
-    pub fn empty_like(other: &Self) -> Self {
-        Self::pooled(&other.pool)
     }
 
     /// Whether the memory is the caller's.

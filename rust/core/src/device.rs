@@ -41,7 +41,7 @@ impl State {
 /// Counters, each only ever growing.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Units handed to this device.
+    /// Units handed to this device but for the inline ones, which have a counter of their own.
     pub submitted: AtomicU64,
     pub completed: AtomicU64,
     pub failed: AtomicU64,

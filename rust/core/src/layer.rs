@@ -250,7 +250,6 @@ impl Layer {
         } else {
             stats.failed.fetch_add(1, Ordering::Relaxed);
         }
-        stats.submitted.fetch_add(1, Ordering::Relaxed);
         stats.inline.fetch_add(1, Ordering::Relaxed);
         stats.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
         stats.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);

@@ -28,14 +28,18 @@ pub struct Unit {
 
 static NO_AD: std::sync::LazyLock<Source> = std::sync::LazyLock::new(Source::default);
 
+fn call<'a>(source: &'a Source, extra: Option<&'a Extra>, direction: Direction, max_output: u64) -> Call<'a> {
+    let (nonce, ad, tag) = match extra {
+        Some(extra) => (extra.nonce.as_slice(), &extra.ad, extra.tag.as_slice()),
+        None => (&[][..], &*NO_AD, &[][..]),
+    };
+    Call { direction, source, nonce, ad, tag, max_output }
+}
+
 impl Unit {
     /// The unit as an algorithm sees it.
     pub fn call(&self, direction: Direction, max_output: u64) -> Call<'_> {
-        let (nonce, ad, tag) = match &self.extra {
-            Some(extra) => (extra.nonce.as_slice(), &extra.ad, extra.tag.as_slice()),
-            None => (&[][..], &*NO_AD, &[][..]),
-        };
-        Call { direction, source: &self.source, nonce, ad, tag, max_output }
+        call(&self.source, self.extra.as_deref(), direction, max_output)
     }
 
     /// Bytes that are read: the message, and an AEAD's additional data.
@@ -51,11 +55,9 @@ impl Unit {
     /// Runs the unit in this thread, with its result left in its output; after a failure it may be run again. A panic
     /// below becomes a failed result, never an abort.
     pub fn attempt(&mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> Outcome<Facts> {
-        let aside = Output::empty_like(&self.output);
-        let mut output = std::mem::replace(&mut self.output, aside);
-        let call = self.call(direction, max_output);
-        let outcome = catch_unwind(AssertUnwindSafe(|| transform.run(&call, &mut output)));
-        self.output = output;
+        let Self { source, extra, output } = self;
+        let call = call(source, extra.as_deref(), direction, max_output);
+        let outcome = catch_unwind(AssertUnwindSafe(|| transform.run(&call, output)));
         outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))))
     }
 

@@ -222,7 +222,6 @@ impl Layer {
             }
             let stats = &device.stats;
             for (name, counter) in [
-                ("submitted", &stats.submitted),
                 ("completed", &stats.completed),
                 ("failed", &stats.failed),
                 ("cancelled", &stats.cancelled),
@@ -237,6 +236,8 @@ impl Layer {
             ] {
                 row.set_item(name, counter.load(Ordering::Relaxed))?;
             }
+            let inline = stats.inline.load(Ordering::Relaxed);
+            row.set_item("submitted", stats.submitted.load(Ordering::Relaxed) + inline)?;
             list.append(row)?;
         }
         Ok(list)
