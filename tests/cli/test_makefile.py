@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_clean_removes_the_environment_that_was_named() -> None:
     done = subprocess.run(
-        ["make", "--dry-run", "clean", "VENV=somewhere/else"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "clean", "VENV=somewhere/else"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     removed = done.stdout.splitlines()[0].split()
     assert removed[:3] == ["rm", "-rf", "somewhere/else"]

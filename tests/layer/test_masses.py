@@ -104,6 +104,7 @@ async def gather_and_cancel(
     return results, withdrawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_cancelling_half_at_random_moments_settles_each_once(run: Run, crowded: acrypto.Layer, seed: int) -> None:
     messages = sources(2000)
@@ -112,9 +113,7 @@ def test_cancelling_half_at_random_moments_settles_each_once(run: Run, crowded: 
     async def main() -> None:
         operations = [crowded.digest("sha256", message) for message in messages]
         results, withdrawn = await gather_and_cancel(operations, random.Random(seed), lambda: None)
-        ended = outcomes(results, expected, withdrawn)
-        print(ended)
-        assert ended["done"] >= MANY // 2
+        assert outcomes(results, expected, withdrawn)["done"] >= MANY // 2
 
     run(main())
     assert settle(crowded) == 0
@@ -163,6 +162,7 @@ def test_cancelling_the_gathering_cancels_each(run: Run, gated: acrypto.Layer, g
 # ---- Ending the loop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["held", "dropped", "gathered"])
 def test_a_layer_goes_on_after_a_loop_that_left_masses(run: Run, crowded: acrypto.Layer, way: str) -> None:
     """The loop ends with them in flight, kept, forgotten or awaited by a task; the next loop is served all the same."""
@@ -187,7 +187,6 @@ def test_a_layer_goes_on_after_a_loop_that_left_masses(run: Run, crowded: acrypt
         assert await asyncio.wait_for(asyncio.gather(*fresh), 10) == expected[:1000]
 
     run(leave())
-    print([task.cancelled() for task in tasks])
     assert all(task.done() for task in tasks)
     run(go_on())
     for operation, digest in zip(kept, expected if kept else [], strict=True):
@@ -257,7 +256,6 @@ def test_closing_under_eight_threads_ends_each_wait(crowded: acrypto.Layer, mome
             first_half[-1].wait(10)
         crowded.close()
         ended = sum((future.result(20) for future in futures), Counter())
-    print(ended)
     assert ended.total() == MANY
     assert crowded.lingering() == 0
     assert_let_go(messages)
@@ -292,7 +290,6 @@ def test_closing_a_busy_device_under_eight_threads(gate: Gate) -> None:
             assert layer.lingering() == MANY
             layer.close()
             ended = sum((future.result(20) for future in futures), Counter())
-            print(ended)
     finally:
         gate.open()
         layer.close()
@@ -305,6 +302,7 @@ def test_closing_a_busy_device_under_eight_threads(gate: Gate) -> None:
 # ---- Forgetting
 
 
+@pytest.mark.slow
 def test_forgetting_in_a_thread(crowded: acrypto.Layer) -> None:
     messages = sources(2000)
     for message in messages:
@@ -313,6 +311,7 @@ def test_forgetting_in_a_thread(crowded: acrypto.Layer) -> None:
     assert_let_go(messages)
 
 
+@pytest.mark.slow
 def test_forgetting_in_threads_that_end(crowded: acrypto.Layer) -> None:
     """Nobody who knew of them is left when they are done."""
     messages = sources(2000)
