@@ -263,7 +263,7 @@ impl Layer {
     /// Operations whose memory is pinned, and bytes that lie unused in the pool.
     fn pinned(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
         self.ours(py)?;
-        self.shared.ports.drain_threads(py);
+        self.shared.ports.settle_threads(py);
         self.shared.ports.forget_closed(py);
         Ok((self.shared.ports.num_in_flight(), self.shared.core.pool.idle_bytes()))
     }

@@ -159,6 +159,11 @@ impl Operation {
         }
     }
 
+    /// Whether its engine has let go of an operation without a loop, so that the ring must hold it by now, or soon.
+    pub fn is_told_late(&self) -> bool {
+        self.event_loop.is_none() && self.core.as_ref().is_some_and(|core| core.is_released())
+    }
+
     pub fn is_of(&self, core: &Arc<core::Operation>) -> bool {
         self.core.as_ref().is_some_and(|own| Arc::ptr_eq(own, core))
     }

@@ -196,6 +196,19 @@ impl Ports {
         }
     }
 
+    /// Like [`drain_threads`](Self::drain_threads), and waits for completions that a worker has begun to tell: it settles
+    /// an operation a moment before it puts it into the ring. Bounded, since that is a matter of microseconds.
+    pub fn settle_threads(&self, py: Python<'_>) {
+        for _ in 0..10_000 {
+            self.drain_threads(py);
+            let is_told = |operation: &Py<Operation>| operation.get().is_told_late();
+            if !lock(&self.table).entries.iter().flatten().any(is_told) {
+                return;
+            }
+            py.detach(std::thread::yield_now);
+        }
+    }
+
     /// Drains every ring; after closing, when no engine runs any more.
     pub fn drain_all(&self, py: Python<'_>) {
         self.drain(py, &self.threads);
