@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroize;
 
+mod view;
+pub use view::View;
+
 /// One contiguous piece of a source.
 #[derive(Clone, Copy)]
 struct Segment {
@@ -44,6 +47,9 @@ unsafe impl Send for Source {}
 unsafe impl Sync for Source {}
 
 const NOTHING: Segment = Segment { start: std::ptr::NonNull::dangling().as_ptr(), len: 0 };
+
+/// No bytes, where a source is asked for.
+pub static EMPTY: Source = Source { _owned: Vec::new(), first: NOTHING, rest: Vec::new(), len: 0 };
 
 impl Default for Source {
     fn default() -> Self {
@@ -259,6 +265,8 @@ pub struct Output {
     memory: Memory,
     pool: Arc<Pool>,
     len: usize,
+    /// Bytes at the front that [`behind`](Self::behind) keeps for itself; all else here counts from there.
+    hidden: usize,
 }
 
 // SAFETY: a fixed output is exclusive memory that its owner keeps in place until the request settles; the pooled kind is
@@ -270,7 +278,7 @@ unsafe impl Sync for Output {}
 impl Output {
     /// An output that takes its memory from `pool` on first use.
     pub fn pooled(pool: &Arc<Pool>) -> Self {
-        Self { memory: Memory::Empty, pool: Arc::clone(pool), len: 0 }
+        Self { memory: Memory::Empty, pool: Arc::clone(pool), len: 0, hidden: 0 }
     }
 
     /// An output into the caller's memory.
@@ -278,7 +286,12 @@ impl Output {
     /// # Safety
     /// `start..start + capacity` must stay writable and unmoved, and nobody else may touch it, until this value is dropped.
     pub unsafe fn fixed(pool: &Arc<Pool>, start: *mut u8, capacity: usize) -> Self {
-        Self { memory: Memory::Fixed { start, capacity }, pool: Arc::clone(pool), len: 0 }
+        Self { memory: Memory::Fixed { start, capacity }, pool: Arc::clone(pool), len: 0, hidden: 0 }
+    }
+
+    /// Another output, from the same pool: for what is needed on the way.
+    pub fn sibling(&self) -> Self {
+        Self::pooled(&self.pool)
     }
 
     /// Whether the memory is the caller's.
@@ -303,22 +316,19 @@ impl Output {
 
     /// Bytes that can be written without growing.
     pub fn capacity(&self) -> usize {
-        match &self.memory {
-            Memory::Empty => 0,
-            Memory::Pooled(memory) => memory.len(),
-            Memory::Fixed { capacity, .. } => *capacity,
-        }
+        self.bytes().len()
     }
 
     /// All writable bytes: at least `wanted` if pooled; whatever the caller gave, perhaps fewer, if fixed.
     pub fn space(&mut self, wanted: usize) -> &mut [u8] {
+        let whole = wanted.saturating_add(self.hidden);
         if matches!(self.memory, Memory::Empty) {
-            self.memory = Memory::Pooled(self.pool.take(wanted));
+            self.memory = Memory::Pooled(self.pool.take(whole));
         }
         if let Memory::Pooled(memory) = &mut self.memory
-            && memory.len() < wanted
+            && memory.len() < whole
         {
-            let old = std::mem::replace(memory, self.pool.take(wanted));
+            let old = std::mem::replace(memory, self.pool.take(whole));
             self.pool.give(old);
         }
         self.bytes_mut()
@@ -339,11 +349,13 @@ impl Output {
             if self.is_fixed() {
                 return Err(Status::OutputTooSmall { capacity: self.capacity() });
             }
-            let mut larger = self.pool.take(wanted);
-            if larger.len() < wanted {
+            let whole = wanted.saturating_add(self.hidden);
+            let mut larger = self.pool.take(whole);
+            if larger.len() < whole {
                 return Err(no_memory(wanted));
             }
-            if let (Some(to), Some(from)) = (larger.get_mut(..keep), self.bytes().get(..keep)) {
+            let place = self.hidden..self.hidden.saturating_add(keep);
+            if let (Some(to), Some(from)) = (larger.get_mut(place), self.bytes().get(..keep)) {
                 to.copy_from_slice(from);
             }
             if let Memory::Pooled(old) = std::mem::replace(&mut self.memory, Memory::Pooled(larger)) {
@@ -353,22 +365,58 @@ impl Output {
         Ok(self.bytes_mut())
     }
 
-    fn bytes(&self) -> &[u8] {
-        match &self.memory {
-            Memory::Empty => &[],
-            Memory::Pooled(memory) => memory,
-            // SAFETY: the maker of a fixed output keeps `start..start + capacity` valid while `self` lives.
-            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts(*start, *capacity) },
+    /// Adds to the end of the result.
+    pub fn append(&mut self, bytes: &[u8]) -> Outcome<()> {
+        let len = self.len;
+        let end = len.saturating_add(bytes.len());
+        if let Some(space) = self.grow(end, len)?.get_mut(len..end) {
+            space.copy_from_slice(bytes);
+        }
+        self.set_len(end);
+        Ok(())
+    }
+
+    /// Lets `work` write its result behind `front`, which becomes the beginning of the whole result.
+    pub fn behind(&mut self, front: &[u8], work: impl FnOnce(&mut Self) -> Outcome<()>) -> Outcome<()> {
+        self.exactly(front.len())?;
+        let hidden = self.hidden;
+        self.hidden += front.len();
+        self.len = 0;
+        let outcome = work(self);
+        self.hidden = hidden;
+        let len = std::mem::take(&mut self.len);
+        match outcome {
+            Ok(()) => {
+                // Only now: whoever made more space has not kept what lay in front of theirs.
+                self.append(front)?;
+                self.set_len(front.len().saturating_add(len));
+                Ok(())
+            }
+            Err(Status::OutputTooSmall { capacity }) => {
+                Err(Status::OutputTooSmall { capacity: capacity + front.len() })
+            }
+            Err(status) => Err(status),
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        let whole = match &self.memory {
+            Memory::Empty => &[],
+            Memory::Pooled(memory) => memory.as_slice(),
+            // SAFETY: the maker of a fixed output keeps `start..start + capacity` valid while `self` lives.
+            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts(*start, *capacity) },
+        };
+        whole.get(self.hidden..).unwrap_or(&[])
+    }
+
     fn bytes_mut(&mut self) -> &mut [u8] {
-        match &mut self.memory {
+        let whole = match &mut self.memory {
             Memory::Empty => &mut [],
-            Memory::Pooled(memory) => memory,
+            Memory::Pooled(memory) => memory.as_mut_slice(),
             // SAFETY: as in `bytes`, and the maker promised that nobody else touches it.
             Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts_mut(*start, *capacity) },
-        }
+        };
+        whole.get_mut(self.hidden..).unwrap_or(&mut [])
     }
 
     /// The result.
@@ -396,7 +444,7 @@ impl Output {
     pub fn shrink(&mut self) {
         let len = self.len;
         let oversized = matches!(&self.memory, Memory::Pooled(m) if m.len() > 4096 && len < m.len() / 8);
-        if oversized {
+        if oversized && self.hidden == 0 {
             let mut smaller = self.pool.take(len);
             if let (Some(to), Some(from)) = (smaller.get_mut(..len), self.bytes().get(..len)) {
                 to.copy_from_slice(from);
@@ -459,6 +507,41 @@ mod tests {
         output.space(300)[..3].copy_from_slice(b"abc");
         let space = output.grow(100_000, 3).unwrap();
         assert_eq!(&space[..3], b"abc");
+    }
+
+    #[test]
+    fn what_is_written_behind_a_front_follows_it() {
+        let pool = Pool::new(1 << 20);
+        let mut memory = [0u8; 9];
+        // SAFETY: `memory` outlives `fixed`.
+        let fixed = unsafe { Output::fixed(&pool, memory.as_mut_ptr(), 9) };
+        for mut output in [fixed, Output::pooled(&pool)] {
+            let work = |inner: &mut Output| {
+                inner.exactly(4)?.copy_from_slice(b"text");
+                inner.set_len(4);
+                inner.append(b"!")
+            };
+            output.behind(b"ab", |inner| inner.behind(b"cd", work)).unwrap();
+            assert_eq!(output.as_slice(), b"abcdtext!");
+            // The limit that is told is the caller's, and a failure leaves no result.
+            let refused = output.behind(b"abc", |inner| inner.behind(b"cd", |_| Err(Status::Cancelled)));
+            assert_eq!((refused, output.len()), (Err(Status::Cancelled), 0));
+            if output.is_fixed() {
+                let refused = output.behind(b"abc", |inner| inner.behind(b"cd", work));
+                assert_eq!(refused, Err(Status::OutputTooSmall { capacity: 9 }));
+            }
+        }
+    }
+
+    #[test]
+    fn growing_behind_a_front_keeps_what_was_written() {
+        let mut output = Output::pooled(&Pool::new(1 << 20));
+        let work = |inner: &mut Output| {
+            inner.append(b"text")?;
+            inner.append(&[7; 100_000])
+        };
+        output.behind(b"front", work).unwrap();
+        assert_eq!(output.as_slice(), [b"fronttext".as_slice(), &[7; 100_000]].concat());
     }
 
     #[test]

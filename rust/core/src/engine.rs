@@ -4,18 +4,51 @@
 //! hardware overrides `submit`: it takes what it can hold and completes each request later, from any thread. Taking
 //! fewer than offered is ordinary back-pressure.
 
-use crate::alg::{Algorithm, Params, Transform};
+use crate::alg::{Algorithm, Kind, Params, Transform};
 use crate::request::Request;
 use crate::status::Outcome;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use crate::template::Shape;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One engine's bid for one algorithm.
 #[derive(Debug, Clone)]
 pub struct Offer {
     pub algorithm: String,
+    pub kind: Kind,
     pub driver: String,
     pub priority: i32,
+    /// Broken or outdated: refused unless the layer's settings ask for it.
+    pub insecure: bool,
+    pub shape: Shape,
+}
+
+impl Offer {
+    /// A bid for an algorithm of this crate.
+    pub fn of(algorithm: &Algorithm, driver: impl Into<String>, priority: i32) -> Self {
+        Self {
+            algorithm: algorithm.name.into(),
+            kind: algorithm.kind,
+            driver: driver.into(),
+            priority,
+            insecure: algorithm.insecure,
+            shape: Shape::default(),
+        }
+    }
+}
+
+/// A name that lives as long as the process, so that completions need not own theirs. Driver names are few.
+pub fn intern(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    match names.get(name) {
+        Some(known) => known,
+        None => {
+            let kept: &'static str = Box::leak(name.to_string().into_boxed_str());
+            names.insert(kept);
+            kept
+        }
+    }
 }
 
 /// See the head of this file.
@@ -26,11 +59,16 @@ pub trait Engine: Send + Sync {
     /// What it can do here.
     fn offers(&self) -> Vec<Offer>;
 
-    /// Its own form of an algorithm with parameters and key.
-    fn compile(&self, algorithm: &Algorithm, params: &Params) -> Outcome<Arc<dyn Transform>>;
+    /// Its own form of something that it offers, with parameters and key.
+    fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>>;
 
     /// Whether a request may run on the caller's own thread, past the queue.
     fn runs_inline(&self) -> bool {
+        true
+    }
+
+    /// Whether it runs the steps of streams, which are the core's own code.
+    fn runs_steps(&self) -> bool {
         true
     }
 

@@ -1,12 +1,13 @@
 //! The layer: devices, their offers, measured costs, and the choice of lane for each request.
 
-use crate::alg::{self, Algorithm, Direction, Facts, Params, Transform};
+use crate::alg::{self, Direction, Facts, Params, Transform};
 use crate::buffer::{Output, Pool, Source};
 use crate::cost::Costs;
 use crate::device::Device;
 use crate::fork;
 use crate::operation::{Completion, Lane, Operation, Settled, WITHDRAWN};
 use crate::queue::Refused;
+use crate::registry::{Bid, Registry, Wanted};
 use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
 use crate::status::{Outcome, Status};
 use std::borrow::Cow;
@@ -33,21 +34,12 @@ pub struct Settings {
     pub allow_insecure: bool,
 }
 
-/// One device's bid, as kept by the layer.
-#[derive(Clone)]
-pub struct Bid {
-    pub device: Arc<Device>,
-    pub driver: String,
-    pub priority: i32,
-}
-
 /// See the head of this file. Shareable between threads.
 pub struct Layer {
     pub settings: Settings,
     pub pool: Arc<Pool>,
     devices: RwLock<Vec<Arc<Device>>>,
-    /// By algorithm, best bid first.
-    bids: RwLock<HashMap<String, Vec<Bid>>>,
+    pub registry: Registry,
     costs: Mutex<HashMap<String, Arc<Costs>>>,
     generation: u64,
     closed: AtomicBool,
@@ -57,7 +49,10 @@ pub struct Layer {
 
 /// An algorithm with parameters and key, compiled lazily for each device that it meets.
 pub struct Bound {
-    pub algorithm: &'static Algorithm,
+    /// The algorithm's name.
+    pub name: String,
+    pub kind: alg::Kind,
+    wanted: Wanted,
     params: Params,
     /// Names the cost table: the algorithm and what changes its price.
     cost_key: String,
@@ -70,6 +65,8 @@ pub struct Bound {
 #[derive(Clone)]
 pub struct Place {
     pub device: Arc<Device>,
+    /// Held so that nobody takes it away while it is in use.
+    pub bid: Arc<Bid>,
     pub transform: Arc<dyn Transform>,
     pub costs: Arc<Costs>,
     pub reason: &'static str,
@@ -90,7 +87,7 @@ impl Layer {
             settings,
             pool: Pool::new(settings.pool_bytes),
             devices: RwLock::new(Vec::new()),
-            bids: RwLock::new(HashMap::new()),
+            registry: Registry::default(),
             costs: Mutex::new(HashMap::new()),
             generation: fork::generation(),
             closed: AtomicBool::new(false),
@@ -114,37 +111,52 @@ impl Layer {
         Ok(())
     }
 
-    /// Adds an opened device and its offers.
-    pub fn add(&self, device: Arc<Device>) {
-        let mut bids = self.bids.write().unwrap_or_else(PoisonError::into_inner);
-        for offer in device.engine.offers() {
-            let list = bids.entry(offer.algorithm).or_default();
-            let at = list.partition_point(|bid| bid.priority >= offer.priority);
-            list.insert(at, Bid { device: Arc::clone(&device), driver: offer.driver, priority: offer.priority });
-        }
+    /// Adds an opened device. What it offers is entered in the registry, by whoever proves it.
+    pub fn add_device(&self, device: Arc<Device>) {
         self.devices.write().unwrap_or_else(PoisonError::into_inner).push(device);
+    }
+
+    /// Adds an opened device and publishes all its engine's offers unproven: for tests of the core.
+    pub fn add(&self, device: Arc<Device>) {
+        for id in self.registry.enter(&device, device.engine.offers()) {
+            self.registry.publish(id, true);
+        }
+        self.add_device(device);
+    }
+
+    /// Closes a device and forgets it. Its bids have been withdrawn.
+    pub fn remove_device(&self, device: &Arc<Device>) {
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        devices.retain(|other| !Arc::ptr_eq(other, device));
+        drop(devices);
+        device.close();
     }
 
     pub fn devices(&self) -> Vec<Arc<Device>> {
         self.devices.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Who bids for an algorithm, best first.
-    pub fn bids(&self, algorithm: &str) -> Vec<Bid> {
-        self.bids.read().unwrap_or_else(PoisonError::into_inner).get(algorithm).cloned().unwrap_or_default()
-    }
-
-    /// Binds parameters and key to an algorithm; refuses what no device here could compile.
+    /// Binds parameters and key to an algorithm, or to a driver; refuses what no device here could compile.
     pub fn bind(&self, name: &str, params: Params) -> Outcome<Bound> {
         self.alive()?;
-        let Some(algorithm) = alg::find(name) else {
-            return Err(alg::unknown(name));
-        };
-        if algorithm.insecure && !self.settings.allow_insecure {
+        let (wanted, bid) = self.registry.resolve(name).ok_or_else(|| Registry::missing(name))?;
+        if bid.offer.insecure && !self.settings.allow_insecure {
             return Err(Status::Usage(format!("{name} is insecure; it needs the setting allow_insecure=True")));
         }
+        self.bind_to(wanted, &bid, params)
+    }
+
+    /// Binds to one bid, published or not, secure or not: this is how it is proven.
+    pub fn bind_bid(&self, id: u64, params: Params) -> Outcome<Bound> {
+        self.alive()?;
+        let bid = self.registry.get(id).ok_or_else(|| Status::NoEngine(format!("bid {id} has been withdrawn")))?;
+        self.bind_to(Wanted::Bid(Arc::clone(&bid)), &bid, params)
+    }
+
+    fn bind_to(&self, wanted: Wanted, bid: &Arc<Bid>, params: Params) -> Outcome<Bound> {
+        let (name, kind) = (bid.offer.algorithm.clone(), bid.offer.kind);
         // A cipher's rounds depend on its key; a MAC's work does not, and its keys have any length.
-        let is_cipher = matches!(algorithm.kind, alg::Kind::Cipher | alg::Kind::Aead);
+        let is_cipher = matches!(kind, alg::Kind::Cipher | alg::Kind::Aead);
         let key_len = params.key.as_ref().filter(|_| is_cipher).map_or(0, |key| key.len());
         let cost_key = format!(
             "{name}:{}:{}:{}",
@@ -152,7 +164,8 @@ impl Layer {
             params.strategy.as_deref().unwrap_or(""),
             key_len,
         );
-        let bound = Bound { algorithm, params, cost_key, first: OnceLock::new(), others: Mutex::new(Vec::new()) };
+        let (first, others) = (OnceLock::new(), Mutex::new(Vec::new()));
+        let bound = Bound { name, kind, wanted, params, cost_key, first, others };
         self.place(&bound, None)?;
         Ok(bound)
     }
@@ -164,10 +177,18 @@ impl Layer {
         {
             return Ok(Cow::Borrowed(place));
         }
-        let bids = self.bids(bound.algorithm.name);
+        self.choose(bound, device, |_| true).map(Cow::Owned)
+    }
+
+    /// Where the steps of a stream go.
+    pub fn place_steps(&self, bound: &Bound) -> Outcome<Place> {
+        self.choose(bound, None, |bid| bid.device.engine.runs_steps())
+    }
+
+    fn choose(&self, bound: &Bound, device: Option<&str>, suits: impl Fn(&Bid) -> bool) -> Outcome<Place> {
         let mut declined = Vec::new();
-        for bid in &bids {
-            if device.is_some_and(|name| *name != *bid.device.name) {
+        for bid in self.registry.candidates(&bound.wanted) {
+            if device.is_some_and(|name| *name != *bid.device.name) || !suits(&bid) {
                 continue;
             }
             if !bid.device.is_usable() {
@@ -179,9 +200,9 @@ impl Layer {
                 (None, true) => BEST,
                 (None, false) => "the devices before it are not usable",
             };
-            return Ok(Cow::Owned(self.meet(bound, &bid.device, reason)?));
+            return self.meet(bound, &bid, reason);
         }
-        let name = bound.algorithm.name;
+        let name = &bound.name;
         Err(Status::NoEngine(match device {
             Some(device) if declined.is_empty() => {
                 let known: Vec<String> = self.devices().iter().map(|d| d.name.to_string()).collect();
@@ -192,17 +213,18 @@ impl Layer {
         }))
     }
 
-    fn meet(&self, bound: &Bound, device: &Arc<Device>, reason: &'static str) -> Outcome<Place> {
-        if let Some(place) = bound.first.get().filter(|place| Arc::ptr_eq(&place.device, device)) {
+    fn meet(&self, bound: &Bound, bid: &Arc<Bid>, reason: &'static str) -> Outcome<Place> {
+        if let Some(place) = bound.first.get().filter(|place| Arc::ptr_eq(&place.bid, bid)) {
             return Ok(Place { reason, ..place.clone() });
         }
         let mut others = bound.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = others.iter().find(|place| Arc::ptr_eq(&place.device, device)) {
+        if let Some(place) = others.iter().find(|place| Arc::ptr_eq(&place.bid, bid)) {
             return Ok(Place { reason, ..place.clone() });
         }
-        let transform = device.engine.compile(bound.algorithm, &bound.params)?;
-        let costs = self.costs(&format!("{}/{}", device.name, bound.cost_key), bound.algorithm.kind);
-        let place = Place { device: Arc::clone(device), transform, costs, reason };
+        let transform = bid.compile(&bound.params)?;
+        let device = Arc::clone(&bid.device);
+        let costs = self.costs(&format!("{}/{}", device.name, bound.cost_key), bound.kind);
+        let place = Place { device, bid: Arc::clone(bid), transform, costs, reason };
         if let Err(place) = bound.first.set(place.clone()) {
             others.push(place);
         }
@@ -227,18 +249,23 @@ impl Layer {
         place.device.engine.runs_inline() && predicted_ns < self.settings.inline_ns
     }
 
-    /// Runs a unit on this thread; its result is left in its output, and after a failure it may be submitted instead.
+    /// Runs a unit on this thread; its result is left in its output. `None` if it has reached `limit` without reaching
+    /// the caller's own `max_output`: it is too large for this lane, nothing was counted, and it is to be submitted.
     pub fn run_inline(
         &self,
         place: &Place,
         unit: &mut Unit,
         direction: Direction,
+        limit: u64,
         max_output: u64,
-    ) -> (Outcome<Facts>, Completion) {
-        let bytes = cost_bytes(unit, direction, max_output);
+    ) -> Option<(Outcome<Facts>, Completion)> {
+        let bytes = cost_bytes(unit, direction, limit);
         let bytes_in = unit.source.len() as u64;
         let started = Instant::now();
-        let outcome = unit.attempt(&*place.transform, direction, max_output);
+        let outcome = unit.attempt(&*place.transform, direction, limit);
+        if limit < max_output && outcome == Err(Status::LimitExceeded { limit }) {
+            return None;
+        }
         let run_ns = started.elapsed().as_nanos() as u64;
         let stats = &place.device.stats;
         let mut bytes_out = 0;
@@ -265,7 +292,7 @@ impl Layer {
             bytes_in,
             bytes_out,
         };
-        (outcome, completion)
+        Some((outcome, completion))
     }
 
     /// Runs several units on this thread, one after the other.

@@ -7,16 +7,20 @@ use crate::job::Job;
 use crate::operation::{Harvest, Operation};
 use crate::port::Ports;
 use crate::transform::Transform;
+use acrypto_core::alg;
 use acrypto_core::device::{Device, Options};
 use acrypto_core::engine::{Engine as CoreEngine, Offer};
 use acrypto_core::engines::external::External;
 use acrypto_core::engines::faulty::{Fault, Faulty, Kind};
+use acrypto_core::engines::host::Host;
 use acrypto_core::engines::null::Null;
+use acrypto_core::engines::pcrypt::Pcrypt;
 use acrypto_core::engines::software::Software;
 use acrypto_core::layer as core;
 use acrypto_core::operation as op;
 use acrypto_core::queue::Budget;
 use acrypto_core::status::{Outcome, Status};
+use acrypto_core::template::Shape;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -66,18 +70,52 @@ impl Engine {
         Ok(Self { inner: Arc::new(Faulty::new(Arc::clone(&inner.inner), faults)), external: false })
     }
 
-    /// Fed from Python: `offers` are `(algorithm, driver, priority)`.
+    /// Fed from Python.
     #[staticmethod]
-    fn external(name: String, offers: Vec<(String, String, i32)>) -> Self {
-        let offers =
-            offers.into_iter().map(|(algorithm, driver, priority)| Offer { algorithm, driver, priority }).collect();
-        Self { inner: Arc::new(External { name, offers }), external: true }
+    fn external(name: String) -> Self {
+        Self { inner: Arc::new(External { name }), external: true }
     }
 
-    /// `(algorithm, driver, priority)` for each thing it can do.
-    fn offers(&self) -> Vec<(String, String, i32)> {
-        self.inner.offers().into_iter().map(|offer| (offer.algorithm, offer.driver, offer.priority)).collect()
+    /// Runs compositions that no engine runs by itself: `template` those whose parts are on several devices, `cryptd` from
+    /// its queue, `pcrypt` on so many threads and in order.
+    #[staticmethod]
+    fn host(py: Python<'_>, name: &str, threads: usize) -> PyResult<Self> {
+        let inner: Arc<dyn CoreEngine> = match name {
+            "template" => Arc::new(Host { name: "template" }),
+            "cryptd" => Arc::new(Host { name: "cryptd" }),
+            "pcrypt" => Arc::new(Pcrypt::new(threads).map_err(|error| PyOSError::new_err(error.to_string()))?),
+            _ => return Err(Status::usage(format!("no host is called {name:?}"))).or_raise(py),
+        };
+        Ok(Self { inner, external: false })
     }
+
+    /// What it can do.
+    fn offers(&self) -> Vec<OfferRow> {
+        self.inner.offers().into_iter().map(row).collect()
+    }
+
+    /// Whether short work may run on the caller's own thread.
+    #[getter]
+    fn runs_inline(&self) -> bool {
+        self.inner.runs_inline()
+    }
+}
+
+/// Algorithm, kind, driver, priority, whether it is insecure, and block, digest, nonce and tag sizes.
+type OfferRow = (String, String, String, i32, bool, (usize, usize, usize, usize));
+
+fn offer(row: OfferRow) -> Outcome<Offer> {
+    let (algorithm, kind, driver, priority, insecure, (block, digest, nonce, tag)) = row;
+    let known = alg::Kind::ALL.iter().find(|known| known.name() == kind);
+    let Some(&kind) = known else {
+        return Err(Status::usage(format!("no kind of algorithm is called {kind:?}")));
+    };
+    Ok(Offer { algorithm, kind, driver, priority, insecure, shape: Shape { block, digest, nonce, tag } })
+}
+
+fn row(offer: Offer) -> OfferRow {
+    let Offer { algorithm, kind, driver, priority, insecure, shape } = offer;
+    (algorithm, kind.name().into(), driver, priority, insecure, (shape.block, shape.digest, shape.nonce, shape.tag))
 }
 
 /// What transforms and streams share of a layer.
@@ -179,8 +217,74 @@ impl Layer {
             lost_after: Duration::try_from_secs_f64(lost_after).unwrap_or(Duration::MAX),
         };
         let device = Device::open(name, Arc::clone(&engine.inner), options);
-        self.shared.core.add(device.map_err(|error| PyOSError::new_err(error.to_string()))?);
+        self.shared.core.add_device(device.map_err(|error| PyOSError::new_err(error.to_string()))?);
         Ok(())
+    }
+
+    /// Closes a device whose bids were withdrawn, and forgets it.
+    fn remove_device(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let device = self.device(py, name)?;
+        py.detach(|| self.shared.core.remove_device(&device));
+        Ok(())
+    }
+
+    /// Enters offers of a device, hidden; their numbers, in order.
+    fn register(&self, py: Python<'_>, device: &str, offers: Vec<OfferRow>) -> PyResult<Vec<u64>> {
+        let device = self.device(py, device)?;
+        let offers = offers.into_iter().map(offer).collect::<Outcome<_>>().or_raise(py)?;
+        Ok(self.shared.core.registry.enter(&device, offers))
+    }
+
+    /// Enters what a template makes of other bids, hidden. None if one of them has left.
+    fn compose(
+        &self,
+        py: Python<'_>,
+        device: &str,
+        made: OfferRow,
+        template: &str,
+        parts: Vec<u64>,
+    ) -> PyResult<Option<u64>> {
+        let device = self.device(py, device)?;
+        Ok(self.shared.core.registry.compose(&device, offer(made).or_raise(py)?, template, &parts))
+    }
+
+    /// Lets allocations find a bid.
+    fn publish(&self, bid: u64) {
+        self.shared.core.registry.publish(bid, true);
+    }
+
+    /// Lets allocations no longer find a bid.
+    fn hide(&self, bid: u64) {
+        self.shared.core.registry.publish(bid, false);
+    }
+
+    /// Takes a bid out of all lookup. Who uses it goes on.
+    fn withdraw(&self, bid: u64) {
+        self.shared.core.registry.withdraw(bid);
+    }
+
+    /// Waits until nobody uses a withdrawn bid any more; false if the time runs out first.
+    #[pyo3(signature = (bid, seconds = None))]
+    fn wait_free(&self, py: Python<'_>, bid: u64, seconds: Option<f64>) -> bool {
+        let timeout = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        py.detach(|| self.shared.core.registry.wait_free(bid, timeout))
+    }
+
+    /// Transforms and compositions that hold a bid.
+    fn users(&self, bid: u64) -> usize {
+        self.shared.core.registry.users(bid)
+    }
+
+    /// The bid that a name means now, if any is published: an exact driver name first, else the best of an algorithm.
+    fn resolve(&self, name: &str) -> Option<u64> {
+        self.shared.core.registry.resolve(name).map(|(_, bid)| bid.id)
+    }
+
+    /// Binds parameters and key to one bid, published or not: how it is proven.
+    #[pyo3(signature = (bid, **parameters))]
+    fn transform_of(&self, py: Python<'_>, bid: u64, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Transform> {
+        let recipe = self.shared.core.bind_bid(bid, params(py, parameters)?).or_raise(py)?;
+        Ok(Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) })
     }
 
     /// Binds parameters and key to an algorithm.
@@ -196,6 +300,12 @@ impl Layer {
         let recipe = self.shared.core.bind("drbg", Default::default()).or_raise(py)?;
         let transform = Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) };
         transform.generate(py, nbytes, device)
+    }
+
+    /// Random bytes of one bid.
+    fn random_of(&self, py: Python<'_>, bid: u64, nbytes: u64) -> PyResult<Py<Operation>> {
+        let recipe = self.shared.core.bind_bid(bid, Default::default()).or_raise(py)?;
+        Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) }.generate(py, nbytes, None)
     }
 
     /// One dict per device: state, queue, counters.
@@ -241,13 +351,6 @@ impl Layer {
             list.append(row)?;
         }
         Ok(list)
-    }
-
-    /// `(device, driver, priority)` of everyone who offers an algorithm, best first.
-    fn bids(&self, py: Python<'_>, algorithm: &str) -> PyResult<Vec<(String, String, i32)>> {
-        self.ours(py)?;
-        let bids = self.shared.core.bids(algorithm);
-        Ok(bids.into_iter().map(|bid| (bid.device.name.to_string(), bid.driver, bid.priority)).collect())
     }
 
     /// Measured costs: `(table, direction, from_bytes, nanoseconds)`.

@@ -14,14 +14,14 @@ use pyo3::types::{PyBytes, PyDict};
 impl Transform {
     /// The algorithm's name.
     #[getter]
-    fn algorithm(&self) -> &'static str {
-        self.recipe.algorithm.name
+    fn algorithm(&self) -> &str {
+        &self.recipe.name
     }
 
     /// What sort of algorithm it is.
     #[getter]
     fn kind(&self) -> &'static str {
-        self.recipe.algorithm.kind.name()
+        self.recipe.kind.name()
     }
 
     /// The public half of a private key, as SubjectPublicKeyInfo in DER (RFC 5280).
@@ -30,7 +30,7 @@ impl Transform {
         let place = self.layer.core.place(&self.recipe, None).or_raise(py)?;
         match place.transform.public_key() {
             Some(key) => Ok(PyBytes::new(py, &key)),
-            None => Err(Status::usage(format!("{} has no public key here", self.recipe.algorithm.name))).or_raise(py),
+            None => Err(Status::usage(format!("{} has no public key here", self.recipe.name))).or_raise(py),
         }
     }
 
@@ -40,7 +40,7 @@ impl Transform {
         layer.alive().or_raise(py)?;
         let place = layer.place(&self.recipe, None).or_raise(py)?;
         let mut rows = Vec::new();
-        for &direction in self.recipe.algorithm.kind.directions() {
+        for &direction in self.recipe.kind.directions() {
             let predicted = place.costs.predict(direction, nbytes);
             let limit = layer.settings.inline_ns;
             let (lane, why) = if !place.device.engine.runs_inline() {
@@ -63,7 +63,7 @@ impl Transform {
     }
 
     fn __repr__(&self) -> String {
-        format!("<Transform {}>", self.recipe.algorithm.name)
+        format!("<Transform {}>", self.recipe.name)
     }
 
     /// Compresses one message; gives a Buffer, or the byte count with `into`.

@@ -119,11 +119,11 @@ impl Transform {
     }
 
     fn must_have(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
-        let algorithm = self.recipe.algorithm;
-        if algorithm.kind.directions().contains(&direction) {
+        let (name, kind) = (&self.recipe.name, self.recipe.kind);
+        if kind.directions().contains(&direction) {
             return Ok(());
         }
-        let (name, kind) = (algorithm.name, algorithm.kind.name());
+        let kind = kind.name();
         Err(Status::usage(format!("{name} is a {kind}: it has no {}", direction.name()))).or_raise(py)
     }
 
@@ -157,10 +157,10 @@ impl Transform {
         if layer.is_inline(&place, predicted) {
             let inflates = direction == Direction::Decompress;
             let limit = if inflates { max_output.min(INLINE_OUTPUT) } else { max_output };
-            let mut run = || layer.run_inline(&place, &mut unit, direction, limit);
-            let (outcome, completion) = if inflates || predicted > DETACH_NS { py.detach(run) } else { run() };
+            let mut run = || layer.run_inline(&place, &mut unit, direction, limit, max_output);
+            let ended = if inflates || predicted > DETACH_NS { py.detach(run) } else { run() };
             // One that turns out to be large after all goes the long way, from the start.
-            if limit == max_output || outcome != Err(Status::LimitExceeded { limit }) {
+            if let Some((outcome, completion)) = ended {
                 let result = outcome.map(|facts| (unit.output, facts));
                 let event_loop = event_loop.map(Bound::unbind);
                 return Py::new(py, Operation::done_one(py, event_loop, shape, result, completion));

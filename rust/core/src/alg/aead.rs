@@ -12,7 +12,7 @@ pub static ALGORITHMS: &[Algorithm] = &[
     row("gcm(aes)", "gcm-aes-awslc", |p| compile("gcm(aes)", p)),
     row("ccm(aes)", "ccm-aes-awslc", |p| compile("ccm(aes)", p)),
     row("chacha20-poly1305", "chacha20-poly1305-awslc", |p| compile("chacha20-poly1305", p)),
-    row("rfc7539(chacha20,poly1305)", "chacha20-poly1305-awslc", |p| compile("rfc7539(chacha20,poly1305)", p)),
+    row("rfc7539(chacha20,poly1305)", "rfc7539-chacha20-poly1305-awslc", |p| compile("rfc7539(chacha20,poly1305)", p)),
 ];
 
 type Compile = fn(&Params) -> Outcome<Arc<dyn Transform>>;

@@ -76,6 +76,17 @@ impl Direction {
 }
 
 impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::Compression,
+        Self::Digest,
+        Self::Mac,
+        Self::Cipher,
+        Self::Aead,
+        Self::Signature,
+        Self::Agreement,
+        Self::Random,
+    ];
+
     /// The kind's name in listings.
     pub fn name(self) -> &'static str {
         match self {

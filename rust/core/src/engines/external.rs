@@ -1,19 +1,18 @@
 //! An engine that is fed from outside the core, for engines written in Python: its device has a queue and no workers.
 //!
-//! Whoever feeds it takes requests with [`Queue::take`](crate::queue::Queue::take) and completes each one. The core
-//! still checks arguments and guesses capacities with its own form of the algorithm.
+//! Whoever feeds it takes requests with [`Queue::take`](crate::queue::Queue::take) and completes each one. Where the core
+//! has the algorithm too, its own form checks arguments and guesses capacities; else the engine checks for itself.
 
-use crate::alg::{Algorithm, Call, Direction, Facts, Kind, Params, Transform};
+use crate::alg::{self, Call, Direction, Facts, Kind, Params, Transform};
 use crate::buffer::Output;
-use crate::engine::{Engine, Offer};
-use crate::status::Outcome;
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::engine::{Engine, Offer, intern};
+use crate::status::{Outcome, Status};
+use crate::template::Shape;
+use std::sync::Arc;
 
 /// See the head of this file.
 pub struct External {
     pub name: String,
-    pub offers: Vec<Offer>,
 }
 
 impl Engine for External {
@@ -22,32 +21,25 @@ impl Engine for External {
     }
 
     fn offers(&self) -> Vec<Offer> {
-        self.offers.clone()
+        Vec::new() // told where they are registered
     }
 
-    fn compile(&self, algorithm: &Algorithm, params: &Params) -> Outcome<Arc<dyn Transform>> {
-        let checks = (algorithm.compile)(params)?;
-        let offer = self.offers.iter().find(|offer| offer.algorithm == algorithm.name);
-        let driver = offer.map_or("", |offer| intern(&offer.driver));
-        Ok(Arc::new(Recipe { name: algorithm.name, driver, params: params.clone(), checks }))
+    fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>> {
+        let (name, driver) = (intern(&offer.algorithm), intern(&offer.driver));
+        // Of another kind than the core's it is another algorithm, whatever it is called.
+        let checks = match alg::find(name).filter(|own| own.kind == offer.kind) {
+            Some(own) => (own.compile)(params)?,
+            None => Arc::new(Foreign { driver, kind: offer.kind, shape: offer.shape }),
+        };
+        Ok(Arc::new(Recipe { name, driver, params: params.clone(), checks }))
     }
 
     fn runs_inline(&self) -> bool {
         false
     }
-}
 
-/// A name that lives as long as the process, so that completions need not own theirs. Driver names are few.
-fn intern(name: &str) -> &'static str {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    match names.get(name) {
-        Some(known) => known,
-        None => {
-            let kept: &'static str = Box::leak(name.to_string().into_boxed_str());
-            names.insert(kept);
-            kept
-        }
+    fn runs_steps(&self) -> bool {
+        false
     }
 }
 
@@ -77,5 +69,45 @@ impl Transform for Recipe {
     }
     fn recipe(&self) -> Option<(&'static str, &Params)> {
         Some((self.name, &self.params))
+    }
+}
+
+/// An algorithm that the core does not have: only guesses of capacities, from what the engine says of it.
+struct Foreign {
+    driver: &'static str,
+    kind: Kind,
+    shape: Shape,
+}
+
+/// More than this is not set aside for a result whose size nobody knows yet.
+const GUESS: usize = 64 << 20;
+
+impl Transform for Foreign {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn driver(&self, _direction: Direction) -> &'static str {
+        self.driver
+    }
+
+    fn capacity(&self, call: &Call<'_>) -> usize {
+        let len = call.source.len();
+        match call.direction {
+            Direction::Compress => len.saturating_add(len / 8).saturating_add(64),
+            Direction::Decompress => {
+                let most = usize::try_from(call.max_output).unwrap_or(usize::MAX);
+                len.saturating_mul(4).min(GUESS.max(len)).min(most)
+            }
+            Direction::Encrypt => len.saturating_add(self.shape.tag),
+            Direction::Decrypt => len,
+            Direction::Generate => usize::try_from(call.max_output).unwrap_or(usize::MAX),
+            Direction::Verify => 0,
+            Direction::Digest | Direction::Mac | Direction::Sign | Direction::Agree => self.shape.digest.max(64),
+        }
+    }
+
+    fn run(&self, _call: &Call<'_>, _output: &mut Output) -> Outcome<Facts> {
+        Err(Status::Internal(format!("{} was run by another than its own engine", self.driver)))
     }
 }

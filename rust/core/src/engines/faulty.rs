@@ -3,7 +3,7 @@
 //! It refuses, delays, fails, corrupts, drops or duplicates a completion, or dies in mid-burst. Requests are counted as
 //! they are offered; the first fault of the schedule that is due for a request's number is applied to it.
 
-use crate::alg::{Algorithm, Params, Transform};
+use crate::alg::{Params, Transform};
 use crate::engine::{Engine, Offer};
 use crate::operation::{Completion, Lane, Settled};
 use crate::request::Request;
@@ -75,8 +75,8 @@ impl Engine for Faulty {
         self.inner.offers().into_iter().map(rename).collect()
     }
 
-    fn compile(&self, algorithm: &Algorithm, params: &Params) -> Outcome<Arc<dyn Transform>> {
-        self.inner.compile(algorithm, params)
+    fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>> {
+        self.inner.compile(offer, params)
     }
 
     fn runs_inline(&self) -> bool {

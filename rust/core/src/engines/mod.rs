@@ -2,5 +2,8 @@
 
 pub mod external;
 pub mod faulty;
+pub mod host;
 pub mod null;
+pub mod pcrypt;
 pub mod software;
+pub mod via;

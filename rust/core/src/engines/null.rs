@@ -2,7 +2,7 @@
 //!
 //! It measures what acrypto itself costs. It protects and compresses nothing and is opened only by name.
 
-use crate::alg::{ALGORITHMS, Algorithm, Call, Direction, Facts, Kind, Params, Transform};
+use crate::alg::{ALGORITHMS, Call, Direction, Facts, Kind, Params, Transform};
 use crate::buffer::Output;
 use crate::engine::{Engine, Offer};
 use crate::status::Outcome;
@@ -22,13 +22,11 @@ impl Engine for Null {
     }
 
     fn offers(&self) -> Vec<Offer> {
-        let offer =
-            |a: &Algorithm| Offer { algorithm: a.name.into(), driver: format!("{}-null", a.name), priority: -1 };
-        ALGORITHMS.iter().copied().flatten().map(offer).collect()
+        ALGORITHMS.iter().copied().flatten().map(|a| Offer::of(a, format!("{}-null", a.name), -1)).collect()
     }
 
-    fn compile(&self, algorithm: &Algorithm, _params: &Params) -> Outcome<Arc<dyn Transform>> {
-        Ok(Arc::new(Nothing(algorithm.kind)))
+    fn compile(&self, offer: &Offer, _params: &Params) -> Outcome<Arc<dyn Transform>> {
+        Ok(Arc::new(Nothing(offer.kind)))
     }
 
     fn runs_inline(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The CPU with this crate's libraries: does everything, the reference for all others, the lowest bid.
 
-use crate::alg::{ALGORITHMS, Algorithm, Params, Transform};
+use crate::alg::{self, ALGORITHMS, Params, Transform};
 use crate::engine::{Engine, Offer};
 use crate::status::Outcome;
 use std::sync::Arc;
@@ -14,11 +14,10 @@ impl Engine for Software {
     }
 
     fn offers(&self) -> Vec<Offer> {
-        let offer = |a: &Algorithm| Offer { algorithm: a.name.into(), driver: a.driver.into(), priority: 100 };
-        ALGORITHMS.iter().copied().flatten().map(offer).collect()
+        ALGORITHMS.iter().copied().flatten().map(|a| Offer::of(a, a.driver, 100)).collect()
     }
 
-    fn compile(&self, algorithm: &Algorithm, params: &Params) -> Outcome<Arc<dyn Transform>> {
-        (algorithm.compile)(params)
+    fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>> {
+        alg::compile(&offer.algorithm, params)
     }
 }

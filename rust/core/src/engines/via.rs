@@ -1,0 +1,105 @@
+//! A transform of another device, for compositions: each call is a request in that device's queue.
+//!
+//! Used where a part of a composition cannot run on the composition's own thread: engines written in Python, devices that
+//! complete later. Messages are copied: a device that loses a completion keeps its memory, and the caller's may be gone.
+//! The thread that calls waits, so a composition with such a part runs on a device whose workers are there to wait.
+
+use crate::alg::{Call, Direction, Facts, Kind, Transform};
+use crate::buffer::{Output, Pool, Source};
+use crate::cost::Costs;
+use crate::device::Device;
+use crate::operation::{Lane, Operation, WITHDRAWN};
+use crate::queue::Refused;
+use crate::request::{Extra, Request, Unit, Work};
+use crate::status::{Outcome, Status};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// See the head of this file.
+pub struct Via {
+    device: Arc<Device>,
+    transform: Arc<dyn Transform>,
+    costs: Arc<Costs>,
+    pool: Arc<Pool>,
+}
+
+impl Via {
+    pub fn new(device: Arc<Device>, transform: Arc<dyn Transform>) -> Self {
+        let costs = Arc::new(Costs::new(transform.kind()));
+        Self { device, transform, costs, pool: Pool::new(0) }
+    }
+
+    fn request(&self, call: &Call<'_>, operation: &Arc<Operation>) -> Request {
+        let copied = |source: &Source| {
+            let mut bytes = vec![0; source.len()];
+            source.copy_to(&mut bytes).map(|()| Source::from(bytes)).unwrap_or_default()
+        };
+        let extra = Extra { nonce: call.nonce.to_vec(), ad: copied(call.ad), tag: call.tag.to_vec() };
+        let unit =
+            Unit { source: copied(call.source), extra: Some(Box::new(extra)), output: Output::pooled(&self.pool) };
+        let (direction, max_output) = (call.direction, call.max_output);
+        let capacity = self.transform.capacity(call);
+        Request {
+            bytes: unit.len().saturating_add(capacity),
+            source_bytes: unit.source.len() as u64,
+            work: Work::Transform { transform: Arc::clone(&self.transform), direction, max_output },
+            units: vec![unit],
+            operation: Arc::clone(operation),
+            device: Arc::clone(&self.device),
+            costs: Arc::clone(&self.costs),
+            gather: None,
+            priority: 0,
+            deadline: None,
+            submitted: Instant::now(),
+            driver: self.transform.driver(direction),
+            reason: "part of a composition",
+            lane: Lane::Queued,
+            attempts: 1,
+            open: true,
+            budgeted: false,
+        }
+    }
+}
+
+impl Transform for Via {
+    fn kind(&self) -> Kind {
+        self.transform.kind()
+    }
+
+    fn driver(&self, direction: Direction) -> &'static str {
+        self.transform.driver(direction)
+    }
+
+    fn check(&self, call: &Call<'_>) -> Outcome<()> {
+        self.transform.check(call)
+    }
+
+    fn capacity(&self, call: &Call<'_>) -> usize {
+        self.transform.capacity(call)
+    }
+
+    fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
+        if !self.device.is_usable() {
+            return Err(Status::DeviceLost(self.device.name.to_string()));
+        }
+        let operation = Operation::new(None, 0);
+        let stats = &self.device.stats;
+        match self.device.queue.push(self.request(call, &operation), WITHDRAWN.load(Ordering::Acquire)) {
+            Ok(()) => {
+                stats.queued.fetch_add(1, Ordering::Relaxed);
+                stats.submitted.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(Refused::Full(mut request) | Refused::Closed(mut request)) => {
+                request.open = false;
+                return Err(Status::Closed("the layer is closed"));
+            }
+        }
+        operation.wait(None);
+        let settled = operation.take().and_then(|mut settled| settled.units.pop());
+        let (result, facts) = settled.unwrap_or_else(|| Err(Status::Internal("a part without a result".into())))?;
+        output.exactly(result.len())?.copy_from_slice(result.as_slice());
+        output.set_len(result.len());
+        Ok(facts)
+    }
+}
