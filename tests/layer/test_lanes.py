@@ -132,3 +132,16 @@ def test_other_threads_run_while_a_large_operation_does(inline_us: float) -> Non
         finally:
             stop.set()
             thread.join()
+
+
+def test_a_decompression_too_large_for_the_inline_lane_is_counted_once() -> None:
+    """It is tried inline, found to be large and queued: one unit, nothing failed."""
+    data = bytes(300_000)
+    packed = acrypto.compress("gzip", data)
+    with acrypto.open(settings=acrypto.Settings(inline_us=1e9)) as layer:
+        operation = layer.decompress("gzip", packed)
+        assert bytes(operation.wait()) == data
+        assert operation.completion is not None
+        assert operation.completion.lane == "queued"
+        (device,) = layer.devices()
+        assert (device.submitted, device.completed, device.failed, device.inline) == (1, 1, 0, 0)

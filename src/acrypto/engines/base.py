@@ -26,6 +26,8 @@ class Engine:
     needs = "nothing"
     #: Whether `acrypto.open()` takes it without being asked.
     by_default = False
+    #: Whether its offers are proven before anybody sees them. Only what does nothing, or errs on purpose, says no.
+    selftest = True
 
     def probe(self) -> Absent | None:
         """Tells why the engine cannot be used here, or None. Must be cheap and must not raise."""

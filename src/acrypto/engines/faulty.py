@@ -45,6 +45,7 @@ class Faulty(Engine):
 
     name = "faulty"
     needs = "to be opened by name; it misbehaves on purpose"
+    selftest = False
 
     def __init__(self, *schedule: Fault, inner: Engine | None = None) -> None:
         native = (inner or Software()).native()

@@ -25,6 +25,7 @@ class Null(Engine):
 
     name = "null"
     needs = "to be opened by name; it does nothing"
+    selftest = False
 
     def __init__(self, *, inline: bool = True, python: bool = False) -> None:
         self._inline = inline

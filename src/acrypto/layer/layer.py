@@ -6,9 +6,10 @@ import atexit
 import weakref
 
 from acrypto import _core
-from acrypto.engines.catalogue import ENGINES
+from acrypto.engines.catalogue import ENGINES, default_engines
+from acrypto.engines.catalogue import engines as known_engines
 from acrypto.layer.views import Device, Explanation
-from acrypto.model.errors import NoEngine, UsageError
+from acrypto.model.errors import NoEngine, UnknownAlgorithm, UsageError
 from acrypto.model.settings import Settings
 from acrypto.registry import listing
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from acrypto.engines.base import Engine
-    from acrypto.layer.pump import Pump
     from acrypto.model.sources import Source
-    from acrypto.registry.listing import AlgorithmRow
+    from acrypto.registry.listing import AlgorithmRow, OfferRow
 
     class Wishes(TypedDict, total=False):
         """What every operation takes by name."""
@@ -68,40 +68,39 @@ class Layer:
             allow_insecure=self.settings.allow_insecure,
         )
         self._cache: dict[object, _core.Transform] = {}
-        self._pumps: list[Pump] = []
+        # Not needed for `import acrypto`, which is to be cheap.
+        from acrypto.layer.opening import Devices
+        from acrypto.registry.registry import Registry
+        from acrypto.registry.verdicts import Verdicts
+
+        self._devices = Devices(self._native, self.settings)
+        self._registry = Registry(self._native, self._devices.host, Verdicts(), _warn)
         try:
             for engine in chosen:
-                self._open(engine)
+                self._open_chosen(engine, is_wanted=engines is not None or type(engine) in ENGINES.values())
         except BaseException:
             self.close()
             raise
         _open_layers.add(self)
 
-    def _open(self, engine: Engine) -> None:
-        taken = sum(device.engine == engine.name for device in self.devices())
-        name = f"{engine.name}{taken}"
-        native = engine.native()
-        external = native is None
-        if native is None:
-            offers = [(offer.algorithm, offer.driver, offer.priority) for offer in engine.offers()]
-            native = _core.Engine.external(engine.name, offers)
-        settings = self.settings
-        self._native.add_device(
-            name,
-            native,
-            workers=settings.workers,
-            operations=settings.queue_operations,
-            queue_bytes=settings.queue_bytes,
-            spin_ns=int(settings.spin_us * 1000),
-            burst=settings.burst,
-            lost_after=settings.lost_after,
-        )
-        if external:
-            from acrypto.layer.pump import Pump
+    def _open_chosen(self, engine: Engine, *, is_wanted: bool) -> None:
+        try:
+            self._open(engine)
+        except Exception as error:  # of a package that happens to be installed: it must not keep us from opening
+            if is_wanted:
+                raise
+            _warn(f"the engine {engine.name} of an entry point is left out: {type(error).__name__}: {error}")
 
-            pump = Pump(self._native, name, engine)
-            pump.start()
-            self._pumps.append(pump)
+    def _open(self, engine: Engine) -> str:
+        from acrypto.registry.verdicts import identity
+
+        device, offers = self._devices.open(engine)
+        try:
+            self._registry.register(device, engine, offers, identity(engine))
+        except BaseException:
+            self._devices.close(device)
+            raise
+        return device
 
     # ---- Life
 
@@ -121,8 +120,7 @@ class Layer:
         if not self._native.is_ours:
             return  # a forked child: the threads are the parent's
         self._native.close()
-        while self._pumps:
-            self._pumps.pop().stop()
+        self._devices.stop()
         self._native.unregister()
         self._cache.clear()
 
@@ -182,7 +180,8 @@ class Layer:
         """An algorithm with its parameters and key: reusable, shareable between threads, bound to no device.
 
         Args:
-            name: in the kernel's grammar: `deflate`, `gcm(aes)`, `hmac(sha256)`.
+            name: in the kernel's grammar: `deflate`, `gcm(aes)`, `authenc(hmac(sha256),cbc(aes))`; or a driver's, for
+                that implementation and no other.
             key: key bytes; PKCS#8 or SubjectPublicKeyInfo in DER for signatures. Copied, and wiped with the transform.
             level: of compression; gzip's 0 to 9 for the deflate family.
             strategy: "fixed" for fixed Huffman codes (deflate family).
@@ -194,21 +193,29 @@ class Layer:
 
         Raises:
             UnknownAlgorithm: no such name.
-            NoEngine: the name is known, but nothing here can do it.
+            NoEngine: the name is known, but nothing here can do it, or what could has failed its self-test.
+            DeadlineExceeded: what could is being tested by another thread, for over a minute.
             UsageError: a parameter is wrong, missing, or not the algorithm's.
             ClosedError: the layer is closed.
         """
-        return self._native.transform(
-            name,
-            key=key,
-            level=level,
-            strategy=strategy,
-            tag_len=tag_len,
-            digest_size=digest_size,
-            window=window,
-            hash=hash,
-            padding=padding,
-        )
+        parameters = {
+            "key": key,
+            "level": level,
+            "strategy": strategy,
+            "tag_len": tag_len,
+            "digest_size": digest_size,
+            "window": window,
+            "hash": hash,
+            "padding": padding,
+        }
+        try:
+            return self._native.transform(name, **parameters)
+        except (UnknownAlgorithm, NoEngine):
+            if not self.is_open:
+                raise
+        # Nobody offers it yet: it is being tested, or a template can make it.
+        row = self._registry.find(name)
+        return self._native.transform(name if row.algorithm == name else row.driver, **parameters)
 
     def _kept(
         self, name: str, *, level: int | None = None, strategy: str | None = None, digest_size: int | None = None
@@ -264,6 +271,76 @@ class Layer:
             raise UsageError(f"{nbytes} random bytes; the number must be 0 or more")
         return self._native.random(nbytes, device=device)
 
+    # ---- Offers
+
+    def register(self, engine: Engine) -> str:
+        """Opens one more engine as a device of the running layer; the device's name.
+
+        Its offers are proven first; those that fail stay hidden, which `offers()` tells. From then on each new
+        transform takes the strongest offer; those that exist go on as they are.
+
+        Raises:
+            NoEngine: the engine is absent; says why.
+            UsageError: an offer is malformed, or its driver name is taken. Nothing was registered.
+            ClosedError: the layer is closed.
+        """
+        absent = engine.probe()
+        if absent is not None:
+            raise NoEngine(f"engine {engine.name} is absent: {absent.reason}")
+        device = self._open(engine)
+        self._cache.clear()
+        return device
+
+    def unregister(self, name: str, timeout: float | None = None) -> None:
+        """Takes a driver, or a device with all its offers, out of the layer.
+
+        New transforms do not find it from this moment on. Then waits until nobody uses it any more: a transform
+        holds its driver until it is dropped. A device is closed at last.
+
+        Args:
+            name: of a driver or a device.
+            timeout: seconds to wait; None waits for ever, 0 only takes it out of lookup.
+
+        Raises:
+            UnknownAlgorithm: there is neither a driver nor a device of that name.
+            DeadlineExceeded: it has left lookup, but is still in use after `timeout` seconds; a device then stays open.
+        """
+        is_device = any(device.name == name for device in self.devices())
+        self._cache.clear()
+        try:
+            self._registry.withdraw(name, timeout)
+        except UnknownAlgorithm:
+            if not is_device:
+                raise
+        if is_device:
+            self._devices.close(name)
+
+    def offers(self) -> list[OfferRow]:
+        """Every offer of every device, those that failed their self-test too, oldest first."""
+        return self._registry.rows()
+
+    def find(self, name: str, *, kind: str | None = None, asynchronous: bool | None = None) -> OfferRow:
+        """The offer that a transform of `name` gets now: a driver's exactly, else the strongest of an algorithm.
+
+        What nobody offers is made by a template, if there is one; what is being tested is waited for.
+
+        Args:
+            name: of an algorithm or a driver.
+            kind: only of this sort, "digest" or "aead", say: one of `acrypto.model.offers.KINDS`.
+            asynchronous: only such that complete later (True), or on the spot (False).
+
+        Raises:
+            UsageError: the name is malformed, or its parts cannot be combined so; told with the column.
+            UnknownAlgorithm: no such name.
+            NoEngine: nothing here can do it, or nothing of this sort, or what could has failed its self-test.
+            DeadlineExceeded: it is being tested, for over a minute.
+        """
+        return self._registry.find(name, kind=kind, asynchronous=asynchronous)
+
+    def selftest(self) -> list[OfferRow]:
+        """Proves every offer again, whatever was known of it; hides what fails, shows what passes now."""
+        return self._registry.prove_again()
+
     # ---- Views
 
     def devices(self) -> list[Device]:
@@ -272,7 +349,7 @@ class Layer:
 
     def algorithms(self) -> list[AlgorithmRow]:
         """Every algorithm that is known here: who offers it, or why nobody does."""
-        return listing.rows(self._native)
+        return listing.rows(self._registry.rows())
 
     def costs(self) -> list[tuple[str, str, int, int]]:
         """What was measured: (device/algorithm:parameters, direction, smallest bytes of a size class, nanoseconds)."""
@@ -299,20 +376,26 @@ class Layer:
 def _chosen(engines: Iterable[str | Engine] | None) -> list[Engine]:
     """The engines to open, instantiated and present."""
     if engines is None:
-        made = [kind() for kind in ENGINES.values() if kind.by_default]
-        return [engine for engine in made if engine.probe() is None]
+        return default_engines()
     chosen = []
     for wanted in engines:
         engine = wanted
         if isinstance(engine, str):
-            if engine not in ENGINES:
-                raise UsageError(f"no engine is called {engine!r}; known: {', '.join(ENGINES)}")
-            engine = ENGINES[engine]()
+            known = known_engines()
+            if engine not in known:
+                raise UsageError(f"no engine is called {engine!r}; known: {', '.join(known)}")
+            engine = known[engine]()
         absent = engine.probe()
         if absent is not None:
             raise NoEngine(f"engine {engine.name} is absent: {absent.reason}")
         chosen.append(engine)
     return chosen
+
+
+def _warn(message: str) -> None:
+    import logging
+
+    logging.getLogger("acrypto").warning(message)
 
 
 def _close_all() -> None:

@@ -1,0 +1,90 @@
+"""Opens engines as devices of a layer, and closes them again."""
+
+from __future__ import annotations
+
+import threading
+
+from acrypto import _core
+from acrypto.model.offers import Offer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from acrypto.engines.base import Engine
+    from acrypto.layer.pump import Pump
+    from acrypto.model.settings import Settings
+
+#: Most requests that a cryptd holds (the kernel's cryptd_max_cpu_qlen).
+CRYPTD_QUEUE = 1000
+
+
+class Devices:
+    """The devices of one layer: their names, and the threads that feed those whose engine is written in Python."""
+
+    def __init__(self, layer: _core.Layer, settings: Settings) -> None:
+        self._native = layer
+        self._settings = settings
+        self._pumps: dict[str, Pump] = {}
+        self._opened: dict[str, int] = {}
+        self._hosts: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def open(self, engine: Engine) -> tuple[str, list[Offer]]:
+        """Opens an engine; the device's name, and what it offers (nothing is registered yet)."""
+        native = engine.native()
+        if native is not None:
+            offers = [_offer(row, asynchronous=not native.runs_inline) for row in native.offers()]
+            return self._add(engine.name, native), offers
+        offers = list(engine.offers())
+        name = self._add(engine.name, _core.Engine.external(engine.name))
+        from acrypto.layer.pump import Pump
+
+        self._pumps[name] = Pump(self._native, name, engine)
+        self._pumps[name].start()
+        return name, offers
+
+    def host(self, sort: str) -> str:
+        """The device that runs compositions of a sort, opened when the first one needs it."""
+        with self._lock:
+            name = self._hosts.get(sort)
+        if name is None:
+            operations = CRYPTD_QUEUE if sort == "cryptd" else None
+            workers = 1 if sort == "pcrypt" else None
+            name = self._add(sort, _core.Engine.host(sort, self._settings.workers), operations, workers)
+            with self._lock:
+                name = self._hosts.setdefault(sort, name)
+        return name
+
+    def _add(self, engine: str, native: _core.Engine, operations: int | None = None, workers: int | None = None) -> str:
+        settings = self._settings
+        with self._lock:
+            number = self._opened.get(engine, 0)
+            self._opened[engine] = number + 1
+        name = f"{engine}{number}"
+        self._native.add_device(
+            name,
+            native,
+            workers=workers or settings.workers,
+            operations=operations or settings.queue_operations,
+            queue_bytes=settings.queue_bytes,
+            spin_ns=int(settings.spin_us * 1000),
+            burst=settings.burst,
+            lost_after=settings.lost_after,
+        )
+        return name
+
+    def close(self, name: str) -> None:
+        """Closes a device whose offers have left, and forgets it."""
+        self._native.remove_device(name)
+        pump = self._pumps.pop(name, None)
+        if pump is not None:
+            pump.stop()
+
+    def stop(self) -> None:
+        """Ends the threads, after the core has closed the devices."""
+        while self._pumps:
+            self._pumps.popitem()[1].stop()
+
+
+def _offer(row: tuple[str, str, str, int, bool, object], *, asynchronous: bool) -> Offer:
+    algorithm, kind, driver, priority, insecure, _ = row
+    return Offer(algorithm, driver, priority, kind=kind, insecure=insecure, asynchronous=asynchronous)

@@ -1,0 +1,415 @@
+"""The registry: offers entered, proven, published, looked up, made of others, and withdrawn.
+
+What the kernel's crypto core does for its algorithms (crypto/api.c, algapi.c), for one layer. Looking up a
+published name is the core's work and takes no lock here; everything in this file happens once per offer or on a miss:
+
+- Offers are entered hidden, all or none, and published when their self-test has passed. Until then they are *larval*:
+  whoever asks for a name that only a larval offer could serve waits for the verdict, at most `PATIENCE` seconds.
+- A name that nobody offers is taken apart, and its template makes it of the best offers for its arguments. Of many who
+  ask at once, one builds and the others wait.
+- What was made of an offer is withdrawn when a stronger offer of the same name comes, so that the next allocation
+  builds it anew over that; and before the offer itself is withdrawn. Transforms that exist go on as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import threading
+import time
+
+from acrypto import _core
+from acrypto.model.errors import AcryptoError, ClosedError, DeadlineExceeded, NoEngine, UnknownAlgorithm, UsageError
+from acrypto.model.names import MAX_NAME, parse
+from acrypto.model.offers import KINDS, Offer
+from acrypto.model.shapes import Shape, shape_of
+from acrypto.registry.listing import OfferRow
+from acrypto.registry.templates import TEMPLATES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from acrypto.engines.base import Engine
+    from acrypto.registry.verdicts import Verdicts
+
+#: Seconds that an allocation waits for somebody else's self-test, as in the kernel.
+PATIENCE = 60.0
+#: Priorities beyond this fit no machine integer.
+MOST = (1 << 31) - 1
+
+LARVAL, PASSED, FAILED, UNPROVEN = "larval", "passed", "failed", "unproven"
+
+_TIMING = {True: "asynchronous", False: "synchronous"}
+
+#: What the core knows of its algorithms, by name.
+_KNOWN = {row["name"]: row for row in _core.algorithms()}
+
+
+class _Entry:
+    """One offer of one device."""
+
+    __slots__ = ("device", "engine", "id", "identity", "offer", "parts", "reason", "seconds", "state")
+
+    def __init__(self, number: int, offer: Offer, device: str, engine: str, identity: str | None) -> None:
+        self.id = number
+        self.offer = offer
+        self.device = device
+        self.engine = engine
+        self.identity = identity
+        self.state = LARVAL
+        self.reason = ""
+        self.seconds = 0.0
+        self.parts: list[_Entry] = []
+
+    @property
+    def is_visible(self) -> bool:
+        return self.state in {PASSED, UNPROVEN}
+
+    def is_made_of(self, other: _Entry) -> bool:
+        return self is other or any(part.is_made_of(other) for part in self.parts)
+
+    def answers(self, name: str) -> bool:
+        return name in {self.offer.algorithm, self.offer.driver}
+
+
+class Registry:
+    """See the head of this file. Shareable between threads.
+
+    Args:
+        layer: the core's layer, whose offers these are.
+        hosts: opens, or finds, the device that runs compositions of a sort (`template`, `cryptd`, `pcrypt`); its name.
+        verdicts: self-tests that need not be repeated.
+        log: told of each failed self-test.
+    """
+
+    def __init__(
+        self, layer: _core.Layer, hosts: Callable[[str], str], verdicts: Verdicts, log: Callable[[str], None]
+    ) -> None:
+        self._native = layer
+        self._hosts = hosts
+        self._verdicts = verdicts
+        self._log = log
+        self._changed = threading.Condition(threading.RLock())
+        self._entries: dict[int, _Entry] = {}
+        self._engines: dict[str, Engine] = {}
+        #: Names being built, and names of compositions that are called otherwise (`cryptd(gcm(aes))`).
+        self._building: set[str] = set()
+        self._aliases: dict[str, int] = {}
+        self.patience = PATIENCE
+
+    # ---- Registration
+
+    def register(self, device: str, engine: Engine, offers: Sequence[Offer], identity: str | None) -> None:
+        """Enters all offers of a device, or none; proves them; publishes those that pass.
+
+        Raises:
+            UsageError: an offer is malformed, or its driver name is taken. Nothing was entered.
+        """
+        with self._changed:
+            self._check(engine.name, offers)
+            made = self._native.register(device, [_as_row(offer) for offer in offers])
+            entries = [
+                _Entry(number, offer, device, engine.name, identity) for number, offer in zip(made, offers, strict=True)
+            ]
+            self._entries.update((entry.id, entry) for entry in entries)
+            self._engines[device] = engine
+        if engine.selftest:
+            for entry in entries:
+                self._prove(entry)
+        else:
+            for entry in entries:
+                self._settle(entry, UNPROVEN)
+        self._verdicts.save()
+
+    def _check(self, engine: str, offers: Sequence[Offer]) -> None:
+        taken = {entry.offer.driver: entry.engine for entry in self._entries.values()}
+        own = set()
+        for offer in offers:
+            parse(offer.algorithm)
+            _check_driver(offer.driver)
+            if offer.driver in own:
+                raise UsageError(f"engine {engine} offers the driver {offer.driver} twice")
+            own.add(offer.driver)
+            if taken.get(offer.driver, engine) != engine:
+                raise UsageError(f"the driver {offer.driver} is taken by engine {taken[offer.driver]}")
+            if not -MOST <= offer.priority <= MOST:
+                raise UsageError(f"{offer.driver} bids {offer.priority}; a priority is within -2^31 and 2^31")
+            if not offer.kind and offer.algorithm in _KNOWN:
+                offer.kind = _KNOWN[offer.algorithm]["kind"]
+                offer.insecure = offer.insecure or _KNOWN[offer.algorithm]["insecure"]
+            if offer.kind not in KINDS:
+                kinds = ", ".join(KINDS)
+                raise UsageError(f"{offer.driver} says {offer.kind!r} for its kind, which must be one of {kinds}")
+            if offer.shape is None:
+                offer.shape = shape_of(offer.algorithm)
+
+    # ---- Proof
+
+    def _prove(self, entry: _Entry, *, again: bool = False) -> None:
+        """Runs the self-test of an offer, unless this build passed it before."""
+        offer = entry.offer
+        key = self._verdicts.key(entry.identity, offer.driver, offer.algorithm)
+        if not again and self._verdicts.has(key):
+            self._settle(entry, PASSED)
+            return
+        # Verdicts of earlier processes make it rare that the tests are needed at all.
+        from acrypto.registry.selftest import SelfTestFailed, Subject, prove
+
+        reason, started = "", time.perf_counter()
+        random = functools.partial(self._native.random_of, entry.id) if offer.kind == "random" else None
+        try:
+            prove(Subject(offer, self._transforms(entry), self._reference(entry), random))
+        except SelfTestFailed as failure:
+            reason = str(failure)
+        except ClosedError:
+            self._settle(entry, FAILED, "the layer was closed meanwhile")
+            raise
+        except AcryptoError as error:
+            reason = f"{type(error).__name__}: {error}"
+        entry.seconds = time.perf_counter() - started
+        if reason:
+            self._log(f"{offer.driver} on {entry.device} failed its self-test and is hidden: {reason}")
+            self._verdicts.forget(key)
+            self._settle(entry, FAILED, reason)
+        else:
+            self._verdicts.add(key)
+            self._settle(entry, PASSED)
+
+    def _transforms(self, entry: _Entry) -> Callable[..., _core.Transform]:
+        return functools.partial(self._native.transform_of, entry.id)
+
+    def _reference(self, entry: _Entry) -> Callable[..., _core.Transform] | None:
+        """The software engine's own transform of the same algorithm, to compare with."""
+        for other in self._entries.values():
+            if other.engine == "software" and other.offer.algorithm == entry.offer.algorithm and not other.parts:
+                return None if other.engine == entry.engine and not entry.parts else self._transforms(other)
+        return None
+
+    def _settle(self, entry: _Entry, state: str, reason: str = "") -> None:
+        with self._changed:
+            entry.state = state
+            entry.reason = reason
+            if entry.id in self._entries:
+                if entry.is_visible:
+                    self._native.publish(entry.id)
+                    self._rebuild_over(entry)
+                elif state == FAILED:
+                    self._native.hide(entry.id)
+            self._changed.notify_all()
+
+    def _rebuild_over(self, stronger: _Entry) -> None:
+        """Withdraws what was made of weaker offers of the same name: the next allocation makes it of this one."""
+        for entry in list(self._entries.values()):
+            weaker = (
+                part.offer.algorithm == stronger.offer.algorithm and part.offer.priority < stronger.offer.priority
+                for part in entry.parts
+            )
+            # A wrapper keeps its part's name: being stronger than its own part must not undo it.
+            if any(weaker) and not stronger.is_made_of(entry):
+                self._withdraw(entry)
+
+    def prove_again(self) -> list[OfferRow]:
+        """Runs every self-test, whatever is known of it; publishes and hides by the new verdicts."""
+        with self._changed:
+            entries = [entry for entry in self._entries.values() if entry.state in {PASSED, FAILED}]
+        for entry in entries:
+            self._prove(entry, again=True)
+        self._verdicts.save()
+        return self.rows()
+
+    # ---- Lookup
+
+    def find(self, name: str, *, kind: str | None = None, asynchronous: bool | None = None) -> OfferRow:
+        """The offer that an allocation of `name` gets: a driver's exactly, else the best of an algorithm.
+
+        Raises:
+            UsageError: the name is malformed, or its parts cannot be combined so.
+            UnknownAlgorithm, NoEngine: there is none, and none can be made.
+            DeadlineExceeded: one is being tested, and that takes too long.
+        """
+        return self._row(self._find(name, kind, asynchronous))
+
+    def _find(self, name: str, kind: str | None, asynchronous: bool | None) -> _Entry:
+        until = time.monotonic() + self.patience
+        while True:
+            with self._changed:
+                found = self._best(name, kind, asynchronous)
+                if found is not None:
+                    return found
+                larval = [e for e in self._entries.values() if e.state == LARVAL and e.answers(name)]
+                if not larval and name not in self._building:
+                    self._building.add(name)
+                    break
+                if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
+                    raise DeadlineExceeded(f"{name} is still being tested after {self.patience:g} seconds")
+        try:
+            made = self._build(name)
+        finally:
+            with self._changed:
+                self._building.discard(name)
+                self._changed.notify_all()
+        with self._changed:
+            found = self._best(name, kind, asynchronous)
+        if found is not None:
+            return found
+        raise self._missing(name, made, kind, asynchronous)
+
+    def _best(self, name: str, kind: str | None, asynchronous: bool | None) -> _Entry | None:
+        visible = [entry for entry in self._entries.values() if entry.is_visible]
+        alias = self._aliases.get(name)
+        named = [e for e in visible if e.offer.driver == name] or [e for e in visible if e.id == alias]
+        fitting = [
+            entry
+            for entry in named or [entry for entry in visible if entry.offer.algorithm == name]
+            if kind in {None, entry.offer.kind} and asynchronous in {None, entry.offer.asynchronous}
+        ]
+        # The oldest of equals, as the core has it.
+        return max(fitting, key=lambda entry: (entry.offer.priority, -entry.id), default=None)
+
+    def _missing(self, name: str, made: _Entry | None, kind: str | None, asynchronous: bool | None) -> AcryptoError:
+        with self._changed:
+            entries = [entry for entry in self._entries.values() if entry.answers(name) or entry is made]
+        failed = [f"{e.offer.driver} failed its self-test ({e.reason})" for e in entries if e.state == FAILED]
+        others = [entry.offer.driver for entry in entries if entry.is_visible]
+        if others:
+            wanted = [word for word in (kind, None if asynchronous is None else _TIMING[asynchronous]) if word]
+            return NoEngine(f"{name} is offered by {', '.join(others)}, but not as {' and '.join(wanted)}")
+        if failed:
+            return NoEngine(f"no device here offers {name}: {', '.join(failed)}")
+        for absent, reason in _core.absent():
+            if name == absent:
+                return NoEngine(f"{name} is absent: {reason}")
+        if name in _KNOWN:
+            return NoEngine(f"no device here offers {name}")
+        return UnknownAlgorithm(f"no algorithm is called {name!r}")
+
+    # ---- Templates
+
+    def _build(self, name: str) -> _Entry | None:
+        """Makes what a name with brackets says, if there is a template for it; proves and publishes it."""
+        parsed = parse(name)
+        template = TEMPLATES.get(parsed.base)
+        if template is None or not parsed.args:
+            return None
+        if len(parsed.args) != template.arity:
+            given = len(parsed.args)
+            raise UsageError(f"{parsed.base} takes {template.arity} argument(s), and {name!r} gives {given}")
+        parts: list[_Entry] = []
+
+        def part(inner: str) -> Offer:
+            parts.append(self._find(inner, None, None))
+            return parts[-1].offer
+
+        offers = template.parts(parsed, part)
+        order = {id(entry.offer): entry for entry in parts}
+        parts = [order[id(offer)] for offer in offers]
+        offer = template.offer(parsed, offers)
+        with self._changed:
+            existing = [e for e in self._entries.values() if e.offer.driver == offer.driver and e.is_visible]
+            if existing:
+                self._aliases[name] = existing[0].id
+                return existing[0]
+        device = template.host or self._common_device(parts)
+        host = self._hosts(device) if device in {"template", "cryptd", "pcrypt"} else device
+        number = self._native.compose(host, _as_row(offer), parsed.base, [entry.id for entry in parts])
+        if number is None:
+            raise NoEngine(f"a part of {name} was withdrawn while it was made; asking again may help")
+        identities = [entry.identity for entry in parts]
+        identity = None if None in identities else "+".join(sorted({str(identity) for identity in identities}))
+        entry = _Entry(number, offer, host, self._engine_of(host), identity)
+        entry.parts = parts
+        with self._changed:
+            self._entries[number] = entry
+            if not entry.answers(name):
+                self._aliases[name] = number
+        self._prove(entry)
+        self._verdicts.save()
+        return entry
+
+    def _engine_of(self, device: str) -> str:
+        return self._engines[device].name if device in self._engines else device.rstrip("0123456789")
+
+    @staticmethod
+    def _common_device(parts: list[_Entry]) -> str:
+        """The device that can run all parts in one go; else the one whose workers may wait for others."""
+        devices = {entry.device for entry in parts}
+        one = len(devices) == 1 and not any(entry.offer.asynchronous for entry in parts)
+        return devices.pop() if one else "template"
+
+    # ---- Withdrawal
+
+    def withdraw(self, name: str, timeout: float | None) -> None:
+        """Takes a driver, or all that a device offers, out of lookup at once; then waits for those who use it.
+
+        Raises:
+            UnknownAlgorithm: there is neither a driver nor a device of that name.
+            DeadlineExceeded: it is out of lookup, and still in use after `timeout` seconds.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._changed:
+            leaving = [e for e in self._entries.values() if name in {e.device, e.offer.driver}]
+            if not leaving:
+                raise UnknownAlgorithm(f"no driver and no device is called {name!r}")
+            for entry in leaving:
+                self._withdraw(entry)
+            self._changed.notify_all()
+        if not all(self._native.wait_free(entry.id, 0.0) for entry in leaving):
+            gc.collect()  # a transform in a frame of a traceback is nobody's, and would be waited for
+        for entry in leaving:
+            left = None if until is None else max(until - time.monotonic(), 0.0)
+            if not self._native.wait_free(entry.id, left):
+                message = f"{entry.offer.driver} has left, and is still used {timeout:g} seconds later"
+                raise DeadlineExceeded(message)
+
+    def _withdraw(self, entry: _Entry) -> None:
+        if self._entries.pop(entry.id, None) is None:
+            return
+        for other in list(self._entries.values()):
+            if entry in other.parts:
+                self._withdraw(other)
+        self._native.withdraw(entry.id)
+        entry.parts = []
+        self._aliases = {name: number for name, number in self._aliases.items() if number != entry.id}
+
+    # ---- Views
+
+    def rows(self) -> list[OfferRow]:
+        """Every offer, the failed ones too, oldest first."""
+        with self._changed:
+            return [self._row(entry) for entry in self._entries.values()]
+
+    def _row(self, entry: _Entry) -> OfferRow:
+        offer = entry.offer
+        known = _KNOWN.get(offer.algorithm) if entry.engine == "software" and not entry.parts else None
+        return OfferRow(
+            algorithm=offer.algorithm,
+            driver=offer.driver,
+            device=entry.device,
+            engine=entry.engine,
+            kind=offer.kind,
+            priority=offer.priority,
+            insecure=offer.insecure,
+            asynchronous=offer.asynchronous,
+            selftest=entry.state if entry.state in {PASSED, FAILED} else "unknown",
+            reason=entry.reason,
+            seconds=entry.seconds,
+            users=self._native.users(entry.id),
+            shape=offer.shape or Shape(),
+            library=known["library"] if known else "",
+            id=entry.id,
+        )
+
+
+def _check_driver(driver: str) -> None:
+    # Freer than an algorithm's name: one that does not follow the grammar cannot be an argument of a template, no more.
+    if not 0 < len(driver) <= MAX_NAME or not driver.isascii() or not driver.isprintable() or " " in driver:
+        shown = ascii(driver[:40])
+        raise UsageError(f"driver name {shown}: wanted 1 to {MAX_NAME} printable ASCII characters without blanks")
+
+
+def _as_row(offer: Offer) -> tuple[str, str, str, int, bool, tuple[int, int, int, int]]:
+    """An offer as the core takes it."""
+    shape = offer.shape or Shape()
+    sizes = (shape.block, shape.digest, shape.nonce, shape.tag)
+    return (offer.algorithm, offer.kind, offer.driver, offer.priority, offer.insecure, sizes)
