@@ -1,8 +1,9 @@
 //! `authenc(mac,cipher)`: encrypt, then MAC over additional data and ciphertext. `authencesn`: the same for ESP with
 //! extended sequence numbers (RFC 4303 2.2.1), whose high half is not sent and is authenticated last.
 //!
-//! The IV is authenticated only where the caller repeats it in the additional data, as ESP does. A message is read twice,
-//! by the cipher and by the MAC: the parts are whole-message transforms, and no mode can be cut without knowing it.
+//! The IV is authenticated only where the caller repeats it in the additional data, as ESP does. A message is read
+//! twice, by the cipher and by the MAC: the parts are whole-message transforms, and no mode can be cut without knowing
+//! it.
 
 use super::*;
 
@@ -28,8 +29,8 @@ pub(super) struct Keys<'a> {
     pub enc: &'a [u8],
 }
 
-/// Cuts the key: a header of length 8 and type 1 (16 bits each, little-endian), which holds the length of the second key
-/// (32 bits, big-endian), then the MAC's key and the cipher's.
+/// Cuts the key: a header of length 8 and type 1 (16 bits each, little-endian), which holds the length of the second
+/// key (32 bits, big-endian), then the MAC's key and the cipher's.
 pub(super) fn split_key<'a>(name: &str, blob: &'a [u8]) -> Outcome<Keys<'a>> {
     let [8, 0, 1, 0, e0, e1, e2, e3, keys @ ..] = blob else {
         let len = blob.len();
@@ -231,8 +232,8 @@ mod tests {
     #[test]
     fn wrong_keys_are_told_without_their_bytes() {
         let cbc = cbc("hmac(sha256)");
-        let header = "begins with a header: length 8 and type 1 as 16 bits little-endian each, the length of the cipher's \
-                      key as 32 bits big-endian";
+        let header = "begins with a header: length 8 and type 1 as 16 bits little-endian each, the length of the \
+                      cipher's key as 32 bits big-endian";
         let name = "authenc(hmac(sha256),cbc(aes))";
         for bytes in [&b""[..], b"\x08\0\x01\0\0\0\0", b"\x08\0\x02\0\0\0\0\x10", &[0x61; 48]] {
             let told = format!("key is {} bytes, and {name} takes one that {header}", bytes.len());

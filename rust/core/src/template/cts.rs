@@ -1,7 +1,8 @@
-//! `cts(cbc(cipher))`: CBC with ciphertext stealing, so that messages of any length from one block on keep their length.
+//! `cts(cbc(cipher))`: CBC with ciphertext stealing, so that messages of any length from one block on keep their
+//! length.
 //!
-//! The order of the last two blocks is CS3's (RFC 3962, RFC 2040; SP 800-38A's addendum): always swapped, also where the
-//! message is whole blocks; a message of one block is plain CBC.
+//! The order of the last two blocks is CS3's (RFC 3962, RFC 2040; SP 800-38A's addendum): always swapped, also where
+//! the message is whole blocks; a message of one block is plain CBC.
 
 use super::*;
 

@@ -1,6 +1,6 @@
-//! `essiv(cipher,hash)`: IVs that nobody can foretell, for disks. The IV that is used is the caller's, encrypted under the
-//! hash of the key (the salt). Over `authenc` the caller's IV also ends the additional data, where the encrypted one
-//! takes its place; the salt is then the hash of the cipher's key followed by the MAC's.
+//! `essiv(cipher,hash)`: IVs that nobody can foretell, for disks. The IV that is used is the caller's, encrypted under
+//! the hash of the key (the salt). Over `authenc` the caller's IV also ends the additional data, where the encrypted
+//! one takes its place; the salt is then the hash of the cipher's key followed by the MAC's.
 
 use super::*;
 

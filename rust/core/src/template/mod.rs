@@ -1,11 +1,11 @@
 //! Templates: algorithms that are made of other algorithms, as `authenc(hmac(sha256),cbc(aes))` is.
 //!
-//! A [`Composition`] says what is made of which [`Part`]s; with a key it compiles to a [`Transform`] like any other. The
-//! parts do all the work, whichever engines they come from; a template here only knows how to cut keys, nonces and
+//! A [`Composition`] says what is made of which [`Part`]s; with a key it compiles to a [`Transform`] like any other.
+//! The parts do all the work, whichever engines they come from; a template here only knows how to cut keys, nonces and
 //! messages for them. Nothing is decrypted before its tag was found right, and keys are cut into memory that is wiped.
 //!
-//! One family per file, listed in [`TEMPLATES`]. Conventions of the kernel's face that differ from ours (the IV repeated
-//! at the end of the additional data) are not known here.
+//! One family per file, listed in [`TEMPLATES`]. Conventions of the kernel's face that differ from ours (the IV
+//! repeated at the end of the additional data) are not known here.
 
 use crate::alg::{Call, Direction, Facts, Kind, Params, Transform};
 use crate::buffer::{EMPTY, Output, Pool, Source, View};
@@ -48,7 +48,18 @@ pub struct Composition {
     pub driver: &'static str,
     pub kind: Kind,
     pub shape: Shape,
-    /// In the template's order: see the table of docs/architecture.md.
+    /// In the template's order:
+    ///
+    /// | template | parts |
+    /// |---|---|
+    /// | `hmac` | the digest |
+    /// | `authenc`, `authencesn` | the MAC, the cipher |
+    /// | `essiv` | the cipher or `authenc(...)`, the digest, the block cipher's ECB mode |
+    /// | `rfc3686` | a counter mode |
+    /// | `rfc4106`, `rfc4543`; `rfc4309`; `rfc7539esp` | GCM; CCM; ChaCha20-Poly1305 |
+    /// | `seqiv` | an AEAD with IVs of 8 bytes |
+    /// | `cts` | CBC |
+    /// | `cryptd`; `pcrypt` | anything; any AEAD |
     pub parts: Vec<Arc<dyn Part>>,
 }
 
@@ -109,6 +120,22 @@ impl Composition {
     /// The transform that does `work` under this composition's names.
     fn made<W: Work + 'static>(&self, work: W) -> Arc<dyn Transform> {
         Arc::new(Made { name: self.name.as_str().into(), driver: self.driver, kind: self.kind, work })
+    }
+}
+
+/// Templates nest.
+impl Part for Composition {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+    fn compile(&self, params: &Params) -> Outcome<Arc<dyn Transform>> {
+        Composition::compile(self, params)
     }
 }
 
@@ -215,3 +242,92 @@ fn keyed(key: &[u8]) -> Params {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod testing;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A part, and its transform, that writes what it reads; then it fails, or claims to have written fewer bytes.
+    struct Liar {
+        kind: Kind,
+        keep: Option<usize>,
+        runs: AtomicUsize,
+    }
+
+    impl Part for Arc<Liar> {
+        fn name(&self) -> &str {
+            "cbc(liar)"
+        }
+        fn kind(&self) -> Kind {
+            self.kind
+        }
+        fn shape(&self) -> Shape {
+            Shape { block: 16, digest: 32, nonce: 16, tag: 16 }
+        }
+        fn compile(&self, _params: &Params) -> Outcome<Arc<dyn Transform>> {
+            Ok(Arc::<Liar>::clone(self))
+        }
+    }
+
+    impl Transform for Liar {
+        fn kind(&self) -> Kind {
+            self.kind
+        }
+        fn driver(&self, _direction: Direction) -> &'static str {
+            "liar"
+        }
+        fn capacity(&self, call: &Call<'_>) -> usize {
+            call.source.len()
+        }
+        fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
+            self.runs.fetch_add(1, Ordering::SeqCst);
+            let len = call.source.len();
+            call.source.copy_to(output.exactly(len)?)?;
+            output.set_len(self.keep.unwrap_or(len));
+            if self.keep.is_some() { Ok(Facts::default()) } else { Err(Status::Internal("a part failed".into())) }
+        }
+    }
+
+    fn liar(kind: Kind, keep: Option<usize>) -> Arc<Liar> {
+        Arc::new(Liar { kind, keep, runs: AtomicUsize::new(0) })
+    }
+
+    const BLOB: &[u8] = b"\x08\0\x01\0\0\0\0\x10the MAC's key, then 16 bytes more";
+    const ASK: Ask<'static> = Ask { nonce: &[0; 16], ad: &[], tag: &[] };
+
+    #[test]
+    fn what_a_part_wrote_before_it_failed_is_wiped() {
+        // `run` looks at the memory after a failure.
+        let failed = Err(Status::Internal("a part failed".into()));
+        let cipher = composed("cts", Kind::Cipher, Shape::default(), vec![Arc::new(liar(Kind::Cipher, None))]);
+        let transform = cipher.compile(&keyed(&[1; 16])).unwrap();
+        assert_eq!(failed, run(&*transform, Direction::Encrypt, &[7; 40], ASK));
+        assert_eq!(failed, run(&*transform, Direction::Decrypt, &[7; 40], ASK));
+        let parts: Vec<Arc<dyn Part>> = vec![Arc::new(liar(Kind::Mac, None)), row("cbc(aes)")];
+        let transform = composed("authenc", Kind::Aead, Shape::default(), parts).compile(&keyed(BLOB)).unwrap();
+        assert_eq!(failed, run(&*transform, Direction::Encrypt, &[7; 48], ASK));
+    }
+
+    #[test]
+    fn a_part_that_gives_another_length_is_found_out() {
+        let parts: Vec<Arc<dyn Part>> = vec![row("hmac(sha256)"), Arc::new(liar(Kind::Cipher, Some(47)))];
+        let transform = composed("authenc", Kind::Aead, Shape::default(), parts).compile(&keyed(BLOB)).unwrap();
+        let told = run(&*transform, Direction::Encrypt, &[7; 48], ASK).unwrap_err().to_string();
+        assert_eq!("engine liar: encrypt gave 47 bytes, not 48", told);
+    }
+
+    #[test]
+    fn nothing_is_decrypted_before_its_tag_was_found_right() {
+        let cipher = liar(Kind::Cipher, Some(48));
+        let parts: Vec<Arc<dyn Part>> = vec![row("hmac(sha256)"), Arc::new(Arc::clone(&cipher))];
+        let transform = composed("authenc", Kind::Aead, Shape::default(), parts).compile(&keyed(BLOB)).unwrap();
+        let mut sealed = run(&*transform, Direction::Encrypt, &[7; 48], ASK).unwrap();
+        cipher.runs.store(0, Ordering::SeqCst);
+        sealed[0] ^= 1;
+        assert_eq!(Err(Status::AuthenticationFailed), run(&*transform, Direction::Decrypt, &sealed, ASK));
+        assert_eq!(0, cipher.runs.load(Ordering::SeqCst));
+    }
+}

@@ -1,5 +1,5 @@
-//! `cryptd` and `pcrypt`: an algorithm as it is under another driver's name. What sets them apart is the device that they
-//! run on: a queue of their own, and one that completes in order.
+//! `cryptd` and `pcrypt`: an algorithm as it is under another driver's name. What sets them apart is the device that
+//! they run on: a queue of their own, and one that completes in order.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! `seqiv(aead)`: makes the IV from a sequence number. Encrypting takes the number as its nonce and gives IV, ciphertext
-//! and tag; decrypting takes the same and no nonce.
+//! `seqiv(aead)`: makes the IV from a sequence number. Encrypting takes the number as its nonce and gives IV,
+//! ciphertext and tag; decrypting takes the same and no nonce.
 //!
 //! The IV is the number XOR a random salt of the transform's own, so IVs never repeat under one transform while the
 //! numbers do not. Two transforms of one key draw two salts: that they never meet is chance, as with random IVs.

@@ -33,21 +33,6 @@ impl Part for Row {
     }
 }
 
-impl Part for Composition {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-    fn shape(&self) -> Shape {
-        self.shape
-    }
-    fn compile(&self, params: &Params) -> Outcome<Arc<dyn Transform>> {
-        Composition::compile(self, params)
-    }
-}
-
 /// An algorithm of the core, with the sizes that templates ask for.
 pub fn row(name: &str) -> Arc<dyn Part> {
     let (block, digest, nonce, tag) = match name {
@@ -111,8 +96,9 @@ fn pieces(message: &[u8]) -> View<'_> {
     View::of(&message[..first]).then(&message[first..second]).then(&message[second..])
 }
 
-/// Checks and runs, in one and in three segments, into the pool's memory and into the caller's. The caller's has exactly
-/// the room of the result; less is refused, and after any failure nothing but zeros or what lay there before is left.
+/// Checks and runs, in one and in three segments, into the pool's memory and into the caller's. The caller's has
+/// exactly the room of the result; less is refused, and after any failure nothing but zeros or what lay there before is
+/// left.
 pub fn run(transform: &dyn Transform, direction: Direction, message: &[u8], ask: Ask<'_>) -> Outcome<Vec<u8>> {
     const BEFORE: u8 = 0xaa;
     let pool = Pool::new(1 << 24);
@@ -137,7 +123,7 @@ pub fn run(transform: &dyn Transform, direction: Direction, message: &[u8], ask:
     };
     let whole = once(&View::of(message), &View::of(ask.ad), &mut dirty(message.len() + 100));
     assert_eq!(whole, once(&pieces(message), &pieces(ask.ad), &mut dirty(1)));
-    let most = whole.as_ref().map_or(message.len(), Vec::len);
+    let most = whole.as_ref().map_or(message.len() + 100, Vec::len);
     for capacity in [most, most.saturating_sub(1)] {
         let mut memory = vec![BEFORE; capacity];
         #[allow(unsafe_code)]
