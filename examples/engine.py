@@ -18,9 +18,22 @@ class Stdlib(Engine):
 
     def submit(self, burst):
         for job in burst:
-            work = zlib.compress if job.operation == "compress" else zlib.decompress
-            job.complete([work(source) for source, nonce, ad, tag in job.units])
+            job.complete([self.do(job, source) for source, nonce, ad, tag in job.units])
         return len(burst)
+
+    def do(self, job, source):
+        if job.operation == "compress":
+            return zlib.compress(source)
+        inflate = zlib.decompressobj()
+        try:
+            plain = inflate.decompress(source, job.max_output + 1)
+        except zlib.error as error:
+            return acrypto.CorruptInput(str(error))
+        if len(plain) > job.max_output:
+            return acrypto.LimitExceeded(f"more than {job.max_output} bytes", job.max_output)
+        if not inflate.eof or inflate.unused_data:
+            return acrypto.CorruptInput("cut short, or followed by something else")
+        return plain  # short of any of these checks, the self-test would keep the engine from being offered
 
 
 async def main() -> None:
