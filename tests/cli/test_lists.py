@@ -7,7 +7,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from jc.parsers import proc_crypto
 from tests.cli.conftest import Run
+
+from acrypto.cli.doctor import COMPOSED
+from acrypto.model.names import parse
+from acrypto.registry.templates import TEMPLATES
 
 pytestmark = pytest.mark.slow  # each test starts processes
 
@@ -44,6 +49,21 @@ def test_algorithms_tell_who_offers_them_or_why_nobody_does(acrypto: Run) -> Non
     assert all(name in told for name in rows)
 
 
+def test_algorithms_tell_the_verdict_of_each_self_test(acrypto: Run) -> None:
+    rows = json.loads(acrypto("algorithms", "--json").stdout)
+    assert {row["selftest"] for row in rows if not row["absent"]} == {"passed"}
+    assert b"selftest" in acrypto("algorithms").stdout.splitlines()[0]
+
+
+def test_algorithms_print_the_kernels_form(acrypto: Run) -> None:
+    """What an existing parser of /proc/crypto reads: the same offers, the newest first."""
+    blocks = proc_crypto.parse(acrypto("algorithms", "--proc").stdout.decode(), quiet=True)
+    rows = json.loads(acrypto("algorithms", "--json").stdout)
+    assert sorted(block["driver"] for block in blocks) == sorted(row["driver"] for row in rows if not row["absent"])
+    assert {block["selftest"] for block in blocks} == {"passed"}
+    assert b"--proc and --json" in acrypto("algorithms", "--proc", "--json", code=2).stderr
+
+
 def test_devices_tell_their_state(acrypto: Run) -> None:
     (device,) = json.loads(acrypto("devices", "--json").stdout)["devices"]
     assert (device["name"], device["state"]) == ("software0", "up")
@@ -57,6 +77,23 @@ def test_doctor_finds_this_machine_well(acrypto: Run) -> None:
     assert {row["engine"] for row in told["engines"]} >= {"software", "null", "faulty"}
     assert {row["verdict"] for row in told["checks"]} == {"PASS"}
     assert b"PASS" in acrypto("doctor").stdout
+
+
+def test_the_doctor_knows_every_template() -> None:
+    assert {parse(name).base for name in COMPOSED} == set(TEMPLATES)
+
+
+def test_doctor_proves_everything_again(acrypto: Run) -> None:
+    """Each driver with its verdict and time, and one composition at least of each template."""
+    told = json.loads(acrypto("doctor", "--selftest", "--json").stdout)
+    assert {row["verdict"] for row in told["checks"]} == {"PASS"}
+    assert {row["selftest"] for row in told["selftests"]} == {"passed"}
+    assert all(row["ms"] > 0 and row["reason"] == "" for row in told["selftests"])
+    drivers = {row["driver"] for row in told["selftests"]}
+    assert {row["driver"] for row in json.loads(acrypto("algorithms", "--json").stdout) if not row["absent"]} <= drivers
+    assert {driver.partition("(")[0] for driver in drivers if "(" in driver} == set(TEMPLATES)
+    assert b"xts-aes-awslc" in acrypto("doctor", "--selftest").stdout
+    assert "selftests" not in json.loads(acrypto("doctor", "--json").stdout)
 
 
 def test_bench_measures(acrypto: Run) -> None:

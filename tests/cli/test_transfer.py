@@ -45,6 +45,29 @@ def test_a_file_goes_there_and_back(acrypto: Run, source: Path, name: str, suffi
     assert (source.parent / "back").read_bytes() == DATA
 
 
+@pytest.mark.parametrize("name", ["zlib", "deflate", "lz4-block", "zlib-libdeflate"])
+def test_any_algorithm_that_compresses_is_a_format(acrypto: Run, source: Path, name: str) -> None:
+    """By its name or a driver's, which is also the suffix; the result keeps mode and times, as any other."""
+    source.chmod(0o604)
+    row = json.loads(acrypto("compress", "--format", name, "--json", "data").stdout)
+    assert row.keys() == FACTS
+    assert (row["format"], row["output"], row["bytes_in"]) == (name, f"data.{name}", len(DATA))
+    acrypto("decompress", "-f", name, "--force", "--rm", f"data.{name}")
+    assert names(source.parent) == ["data"]
+    assert source.read_bytes() == DATA
+    assert stat.S_IMODE(source.stat().st_mode) == 0o604
+    packed = acrypto("compress", "-f", name, input=DATA).stdout
+    assert acrypto("decompress", "-f", name, input=packed).stdout == DATA
+
+
+def test_what_does_not_compress_is_no_format(acrypto: Run, source: Path) -> None:
+    for wrong in ("nosuch", "sha256", "lzo", "deflate(", "", "de flate"):
+        for command in ("compress", "decompress"):
+            told = acrypto(command, "--format", wrong, "data", code=2).stderr
+            assert b"lz4-block" in told, wrong
+    assert names(source.parent) == ["data"]
+
+
 @pytest.mark.parametrize("name", SUFFIXES)
 def test_pipes_go_there_and_back(acrypto: Run, name: str) -> None:
     packed = acrypto("compress", "-f", name, input=DATA).stdout

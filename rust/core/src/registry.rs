@@ -56,7 +56,10 @@ impl Drop for Bid {
     }
 }
 
-/// A bid as part of a composition: runs here if its device would run it on any thread, else through its device's queue.
+/// A bid as part of a composition: runs here if that can be on any thread, else through its device's queue.
+///
+/// A composition can, wherever it would run by itself: what it waits for are the engines of its own parts. So no host
+/// of compositions ever waits for another, or for itself.
 struct Inner(Arc<Bid>);
 
 impl Part for Inner {
@@ -72,7 +75,8 @@ impl Part for Inner {
     fn compile(&self, params: &Params) -> Outcome<Arc<dyn Transform>> {
         let transform = self.0.compile(params)?;
         let device = &self.0.device;
-        Ok(if device.engine.runs_inline() { transform } else { Arc::new(Via::new(Arc::clone(device), transform)) })
+        let is_here = self.0.composition.is_some() || device.engine.runs_inline();
+        Ok(if is_here { transform } else { Arc::new(Via::new(Arc::clone(device), transform)) })
     }
 }
 

@@ -9,6 +9,7 @@ import click
 from acrypto.cli import options
 from acrypto.cli.standard import STDIN
 from acrypto.cli.transfer import Transfer
+from acrypto.streams import whole
 from acrypto.streams.compress import SUFFIXES, compress
 
 TYPE_CHECKING = False
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
 
 @click.command("compress")
 @options.files
-@click.option("-f", "--format", "format_", type=click.Choice(list(SUFFIXES)), default="gzip", show_default=True)
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    default="gzip",
+    metavar="NAME",
+    help=f"{', '.join(SUFFIXES)}, or any algorithm that compresses.  [default: gzip]",
+)
 @click.option("-l", "--level", type=int, metavar="N", help="gzip 0 to 9 [6], zstd -7 to 22 [3], lz4 0 to 12 [0].")
 @click.option("--strategy", type=click.Choice(["fixed"]), help="fixed: only fixed Huffman codes, the fastest (gzip).")
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
@@ -45,15 +53,24 @@ def command(
 ) -> int:
     """Compress files into FILE.gz, FILE.zst or FILE.lz4, on all cores and in bounded memory.
 
+    With another algorithm's NAME (`acrypto algorithms` lists them) into FILE.NAME, each in one piece of at most 256M.
+
     Without FILE, or for -, standard input goes to standard output. The result keeps mode and times, appears only when
     it is whole, and overwrites nothing without --force; the source stays, without --rm. The result is one ordinary file
     for gzip, zstd and lz4. With --json, an object a file: on standard error when standard output carries data.
     """
+    suffix = SUFFIXES.get(format_, options.suffix(format_))
     if to_stdout or output == STDIN or ((not files or STDIN in files) and output is None):
         options.refuse_terminal(force)
     with options.layer(threads) as layer:
+        if format_ not in SUFFIXES:
+            options.check_format(layer, format_, SUFFIXES)
 
         def work(source: FileIO, state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
+            if format_ not in SUFFIXES:
+                data = whole.read(source, tally, format=format_)
+                whole.compress(layer, data, sink, tally, format=format_, level=level, strategy=strategy)
+                return format_
             name, mtime = b"", 0
             if state is not None:
                 name, mtime = os.fsencode(os.path.basename(os.fsdecode(source.name))), int(state.st_mtime)
@@ -74,7 +91,7 @@ def command(
             "compress",
             work,
             output=output,
-            sibling=lambda file: file + SUFFIXES[format_],
+            sibling=lambda file: file + suffix if suffix else None,
             to_stdout=to_stdout,
             discard=False,
             force=force,

@@ -10,6 +10,7 @@ from acrypto.cli import options
 from acrypto.cli.standard import STDIN
 from acrypto.cli.transfer import Transfer
 from acrypto.model.errors import LimitExceeded
+from acrypto.streams import whole
 from acrypto.streams.compress import SUFFIXES
 from acrypto.streams.decompress import MAGICS, decompress
 
@@ -23,15 +24,23 @@ if TYPE_CHECKING:
 NAMES = {**dict.fromkeys(SUFFIXES.values(), ""), ".tgz": ".tar", ".tzst": ".tar"}
 
 
-def plain_name(file: str) -> str | None:
-    """The name of a file's contents, or None if its suffix does not tell."""
+def plain_name(file: str, own: str = "") -> str | None:
+    """The name of a file's contents, or None if its suffix does not tell: a known one, or the format's own."""
+    if own and file.endswith(own) and os.path.basename(file) != own:
+        return file[: -len(own)]
     stem, suffix = os.path.splitext(file)
     return stem + NAMES[suffix.lower()] if suffix.lower() in NAMES else None
 
 
 @click.command("decompress")
 @options.files
-@click.option("-f", "--format", "format_", type=click.Choice(list(MAGICS)), help="Else the first bytes tell.")
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    metavar="NAME",
+    help=f"{', '.join(MAGICS)}, or any algorithm that compresses. Else the first bytes tell.",
+)
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
 @click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
 @click.option("-t", "--test", is_flag=True, help="Only test: write nothing.")
@@ -65,20 +74,30 @@ def command(
     .lz4), keeps mode and times, appears only when it is whole, and overwrites nothing without --force; the source
     stays, without --rm. Damage is told with its offset in bytes. With --json, an object a file: on standard error when
     standard output carries data.
+
+    Of another algorithm, which --format NAME must tell, FILE.NAME is one piece of at most 256M.
     """
     if not test and (to_stdout or output == STDIN or ((not files or STDIN in files) and output is None)):
         options.refuse_terminal(force)
     with options.layer(threads) as layer:
+        other = None if format_ in MAGICS else format_
+        if other is not None:
+            options.check_format(layer, other, MAGICS)
 
         def work(source: FileIO, _state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
             limited = max_output != -1
+            most = max_output if limited else None
+            data = whole.read(source, tally, format=other) if other is not None else None
             try:
+                if other is not None and data is not None:
+                    whole.decompress(layer, data, sink, tally, format=other, max_output=most, limited=limited)
+                    return other
                 return decompress(
                     layer,
                     source,
                     sink,
                     format=format_,
-                    max_output=max_output if limited else None,
+                    max_output=most,
                     limited=limited,
                     tally=tally,
                 )
@@ -92,7 +111,7 @@ def command(
             "decompress",
             work,
             output=output,
-            sibling=plain_name,
+            sibling=lambda file: plain_name(file, options.suffix(format_ or "")),
             to_stdout=to_stdout,
             discard=test,
             force=force,

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from acrypto.model.errors import NoEngine, UnknownAlgorithm, UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from acrypto.layer.layer import Layer
 
@@ -57,6 +59,20 @@ def layer(threads: int | None = None) -> Layer:
     from acrypto.model.settings import MIB, Settings
 
     return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
+
+
+def check_format(layer: Layer, name: str, streamed: Iterable[str]) -> None:
+    """Sees to it that somebody offers a compression algorithm of that name."""
+    try:
+        layer.find(name, kind="compression")
+    except (UsageError, UnknownAlgorithm, NoEngine) as error:
+        names = {*streamed, *(row.name for row in layer.algorithms() if row.kind == "compression")}
+        raise click.UsageError(f"--format: {error}; known: {', '.join(sorted(names))}") from None
+
+
+def suffix(format: str) -> str:
+    """What files of a format without an own suffix are called behind; nothing if its name would be a folder's."""
+    return f".{format}" if format and "/" not in format else ""
 
 
 def refuse_terminal(force: bool) -> None:

@@ -7,6 +7,8 @@ published name is the core's work and takes no lock here; everything in this fil
   whoever asks for a name that only a larval offer could serve waits for the verdict, at most `PATIENCE` seconds.
 - A name that nobody offers is taken apart, and its template makes it of the best offers for its arguments. Of many who
   ask at once, one builds and the others wait.
+- Wrappers (`cryptd`, `pcrypt`) keep their part's name and outbid it, but are parts of others only where they are named:
+  how something is run is the outermost's affair.
 - What was made of an offer is withdrawn when a stronger offer of the same name comes, so that the next allocation
   builds it anew over that; and before the offer itself is withdrawn. Transforms that exist go on as they are.
 """
@@ -49,7 +51,7 @@ _KNOWN = {row["name"]: row for row in _core.algorithms()}
 class _Entry:
     """One offer of one device."""
 
-    __slots__ = ("device", "engine", "id", "identity", "offer", "parts", "reason", "seconds", "state")
+    __slots__ = ("device", "engine", "id", "identity", "is_wrapper", "offer", "parts", "reason", "seconds", "state")
 
     def __init__(self, number: int, offer: Offer, device: str, engine: str, identity: str | None) -> None:
         self.id = number
@@ -61,6 +63,7 @@ class _Entry:
         self.reason = ""
         self.seconds = 0.0
         self.parts: list[_Entry] = []
+        self.is_wrapper = False
 
     @property
     def is_visible(self) -> bool:
@@ -200,12 +203,13 @@ class Registry:
 
     def _rebuild_over(self, stronger: _Entry) -> None:
         """Withdraws what was made of weaker offers of the same name: the next allocation makes it of this one."""
+        if stronger.is_wrapper:
+            return  # it is nobody's part unless it is named
         for entry in list(self._entries.values()):
             weaker = (
                 part.offer.algorithm == stronger.offer.algorithm and part.offer.priority < stronger.offer.priority
                 for part in entry.parts
             )
-            # A wrapper keeps its part's name: being stronger than its own part must not undo it.
             if any(weaker) and not stronger.is_made_of(entry):
                 self._withdraw(entry)
 
@@ -230,11 +234,13 @@ class Registry:
         """
         return self._row(self._find(name, kind, asynchronous))
 
-    def _find(self, name: str, kind: str | None, asynchronous: bool | None) -> _Entry:
+    def _find(
+        self, name: str, kind: str | None = None, asynchronous: bool | None = None, *, as_part: bool = False
+    ) -> _Entry:
         until = time.monotonic() + self.patience
         while True:
             with self._changed:
-                found = self._best(name, kind, asynchronous)
+                found = self._best(name, kind, asynchronous, as_part=as_part)
                 if found is not None:
                     return found
                 larval = [e for e in self._entries.values() if e.state == LARVAL and e.answers(name)]
@@ -250,18 +256,18 @@ class Registry:
                 self._building.discard(name)
                 self._changed.notify_all()
         with self._changed:
-            found = self._best(name, kind, asynchronous)
+            found = self._best(name, kind, asynchronous, as_part=as_part)
         if found is not None:
             return found
         raise self._missing(name, made, kind, asynchronous)
 
-    def _best(self, name: str, kind: str | None, asynchronous: bool | None) -> _Entry | None:
+    def _best(self, name: str, kind: str | None, asynchronous: bool | None, *, as_part: bool) -> _Entry | None:
         visible = [entry for entry in self._entries.values() if entry.is_visible]
         alias = self._aliases.get(name)
         named = [e for e in visible if e.offer.driver == name] or [e for e in visible if e.id == alias]
         fitting = [
             entry
-            for entry in named or [entry for entry in visible if entry.offer.algorithm == name]
+            for entry in named or [e for e in visible if e.offer.algorithm == name and not (as_part and e.is_wrapper)]
             if kind in {None, entry.offer.kind} and asynchronous in {None, entry.offer.asynchronous}
         ]
         # The oldest of equals, as the core has it.
@@ -298,7 +304,7 @@ class Registry:
         parts: list[_Entry] = []
 
         def part(inner: str) -> Offer:
-            parts.append(self._find(inner, None, None))
+            parts.append(self._find(inner, as_part=True))
             return parts[-1].offer
 
         offers = template.parts(parsed, part)
@@ -319,6 +325,7 @@ class Registry:
         identity = None if None in identities else "+".join(sorted({str(identity) for identity in identities}))
         entry = _Entry(number, offer, host, self._engine_of(host), identity)
         entry.parts = parts
+        entry.is_wrapper = not template.renames
         with self._changed:
             self._entries[number] = entry
             if not entry.answers(name):

@@ -1,0 +1,1 @@
+"""Published answers that an implementation must give, as constants."""
