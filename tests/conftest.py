@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +18,14 @@ settings.register_profile(
 )
 settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+#: Verdicts of the tests' own, also for the processes that they start: nothing is known when a run begins.
+_cache = tempfile.mkdtemp(prefix="acrypto-tests-")
+os.environ["ACRYPTO_CACHE"] = _cache
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_cache, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -16,17 +16,46 @@ from acrypto.testing.conformance import check_engine
 from acrypto.testing.gate import Gate
 
 
-def open_gate() -> Gate:
-    gate = Gate()
-    gate.open()
-    return gate
+class OpenGate(Gate):
+    """An engine in Python over the one-shots, which know no key agreement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open()
+
+    def offers(self) -> Sequence[Offer]:
+        return [offer for offer in super().offers() if offer.algorithm != "x25519"]
+
+
+class Own(Engine):
+    """Offers an algorithm that nobody else knows: every byte once more than needed."""
+
+    name = "own"
+
+    def offers(self) -> Sequence[Offer]:
+        return [Offer("twice", "twice-own", 1, kind="compression")]
+
+    def submit(self, burst: Sequence[_core.Job]) -> int:
+        for job in burst:
+            work = self._pack if job.operation == "compress" else self._unpack
+            job.complete([work(source) for source, *_ in job.units])
+        return len(burst)
+
+    def _pack(self, source: bytes) -> bytes:
+        return bytes(byte for byte in source for _ in range(2))
+
+    def _unpack(self, source: bytes) -> bytes | Exception:
+        if source[::2] != source[1::2]:
+            return acrypto.CorruptInput("the halves of a pair differ")
+        return source[::2]
 
 
 MAKERS: dict[str, Callable[[], Engine]] = {
     **ENGINES,
     "null in Python": lambda: Null(python=True),
     "null, always queued": lambda: Null(inline=False),
-    "a Python engine over the one-shots": open_gate,
+    "a Python engine over the one-shots": OpenGate,
+    "an algorithm of its own": Own,
 }
 
 
@@ -38,12 +67,11 @@ def test_it_keeps_the_contract(name: str) -> None:
         pytest.skip(reason)
 
 
-class Broken(Gate):
+class Broken(OpenGate):
     """A sound engine whose answers a test spoils."""
 
     def __init__(self, spoil: Callable[[_core.Job, list[bytes | Exception]], list[bytes | Exception]]) -> None:
         super().__init__()
-        self.open()
         self._spoil = spoil
 
     def submit(self, burst: Sequence[_core.Job]) -> int:
@@ -83,6 +111,17 @@ def reverse_many(job: _core.Job, results: list[bytes | Exception]) -> list[bytes
 def test_a_broken_engine_is_found_out(spoil: Callable[..., list[bytes | Exception]]) -> None:
     with pytest.raises(AssertionError):
         check_engine(lambda: Broken(spoil))
+
+
+@pytest.mark.slow
+def test_a_broken_engine_is_found_out_at_registration_too() -> None:
+    """What its self-test has hidden is no longer there to be examined; that alone is a failure."""
+
+    class Proven(Broken):
+        selftest = True
+
+    with pytest.raises(AssertionError, match="an offer passes its self-test"):
+        check_engine(lambda: Proven(flip))
 
 
 def test_an_engine_that_offers_nothing_is_found_out() -> None:

@@ -170,14 +170,18 @@ impl Layer {
         Ok(bound)
     }
 
-    /// Where a request of this transform goes: the named device, or the best bid that is usable.
+    /// Where a request of this transform goes: the named device, or the best bid that is usable. Meeting a device for the
+    /// first time compiles for it, which for a composition may wait for an engine.
     pub fn place<'b>(&self, bound: &'b Bound, device: Option<&str>) -> Outcome<Cow<'b, Place>> {
-        if device.is_none()
-            && let Some(place) = bound.first.get().filter(|place| place.device.is_usable())
-        {
-            return Ok(Cow::Borrowed(place));
+        match self.ready(bound).filter(|_| device.is_none()) {
+            Some(place) => Ok(Cow::Borrowed(place)),
+            None => self.choose(bound, device, |_| true).map(Cow::Owned),
         }
-        self.choose(bound, device, |_| true).map(Cow::Owned)
+    }
+
+    /// Where this transform went before, if that is usable: takes no lock and waits for nothing.
+    pub fn ready<'b>(&self, bound: &'b Bound) -> Option<&'b Place> {
+        bound.first.get().filter(|place| place.device.is_usable())
     }
 
     /// Where the steps of a stream go.

@@ -283,28 +283,31 @@ impl Layer {
     /// Binds parameters and key to one bid, published or not: how it is proven.
     #[pyo3(signature = (bid, **parameters))]
     fn transform_of(&self, py: Python<'_>, bid: u64, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Transform> {
-        let recipe = self.shared.core.bind_bid(bid, params(py, parameters)?).or_raise(py)?;
+        let params = params(py, parameters)?;
+        // Keying a composition may wait for an engine that is written in Python.
+        let recipe = py.detach(|| self.shared.core.bind_bid(bid, params)).or_raise(py)?;
         Ok(Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) })
     }
 
     /// Binds parameters and key to an algorithm.
     #[pyo3(signature = (name, **parameters))]
     fn transform(&self, py: Python<'_>, name: &str, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Transform> {
-        let recipe = self.shared.core.bind(name, params(py, parameters)?).or_raise(py)?;
+        let params = params(py, parameters)?;
+        let recipe = py.detach(|| self.shared.core.bind(name, params)).or_raise(py)?;
         Ok(Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) })
     }
 
     /// Random bytes as an operation.
     #[pyo3(signature = (nbytes, *, device = None))]
     fn random(&self, py: Python<'_>, nbytes: u64, device: Option<&str>) -> PyResult<Py<Operation>> {
-        let recipe = self.shared.core.bind("drbg", Default::default()).or_raise(py)?;
+        let recipe = py.detach(|| self.shared.core.bind("drbg", Default::default())).or_raise(py)?;
         let transform = Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) };
         transform.generate(py, nbytes, device)
     }
 
     /// Random bytes of one bid.
     fn random_of(&self, py: Python<'_>, bid: u64, nbytes: u64) -> PyResult<Py<Operation>> {
-        let recipe = self.shared.core.bind_bid(bid, Default::default()).or_raise(py)?;
+        let recipe = py.detach(|| self.shared.core.bind_bid(bid, Default::default())).or_raise(py)?;
         Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) }.generate(py, nbytes, None)
     }
 

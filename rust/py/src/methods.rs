@@ -27,7 +27,7 @@ impl Transform {
     /// The public half of a private key, as SubjectPublicKeyInfo in DER (RFC 5280).
     fn public_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.layer.core.alive().or_raise(py)?;
-        let place = self.layer.core.place(&self.recipe, None).or_raise(py)?;
+        let place = self.place(py, None)?;
         match place.transform.public_key() {
             Some(key) => Ok(PyBytes::new(py, &key)),
             None => Err(Status::usage(format!("{} has no public key here", self.recipe.name))).or_raise(py),
@@ -38,7 +38,7 @@ impl Transform {
     fn explain(&self, py: Python<'_>, nbytes: usize) -> PyResult<Vec<ExplanationRow>> {
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
-        let place = layer.place(&self.recipe, None).or_raise(py)?;
+        let place = self.place(py, None)?;
         let mut rows = Vec::new();
         for &direction in self.recipe.kind.directions() {
             let predicted = place.costs.predict(direction, nbytes);

@@ -75,7 +75,7 @@ struct Stream<W: Work> {
 impl<W: Work + 'static> Stream<W> {
     fn new(py: Python<'_>, layer: &Layer, name: &str, params: Params, driver: &'static str, work: W) -> PyResult<Self> {
         let core = &layer.shared.core;
-        let place = core.place_steps(&core.bind(name, params).or_raise(py)?).or_raise(py)?;
+        let place = py.detach(|| core.place_steps(&core.bind(name, params)?)).or_raise(py)?;
         let work = Arc::new(Mutex::new(work));
         Ok(Self { shared: Arc::clone(&layer.shared), place, driver, work, turn: Arc::default() })
     }

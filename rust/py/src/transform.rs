@@ -14,6 +14,7 @@ use acrypto_core::status::Status;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Work predicted below this holds the GIL: giving it away and getting it back costs more than it saves others.
@@ -127,6 +128,15 @@ impl Transform {
         Err(Status::usage(format!("{name} is a {kind}: it has no {}", direction.name()))).or_raise(py)
     }
 
+    /// Where it goes: at once if it went there before; else without the GIL, for it may have to wait.
+    pub fn place(&self, py: Python<'_>, device: Option<&str>) -> PyResult<Cow<'_, Place>> {
+        let core = &self.layer.core;
+        match core.ready(&self.recipe).filter(|_| device.is_none()) {
+            Some(place) => Ok(Cow::Borrowed(place)),
+            None => py.detach(|| core.place(&self.recipe, device)).or_raise(py),
+        }
+    }
+
     /// Submits one message.
     pub fn start<'py>(
         &self,
@@ -138,7 +148,7 @@ impl Transform {
         self.must_have(py, direction)?;
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
-        let place = layer.place(&self.recipe, asked.device.as_deref()).or_raise(py)?;
+        let place = self.place(py, asked.device.as_deref())?;
         let max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
         let source = pins.source(message.source)?;
@@ -194,7 +204,7 @@ impl Transform {
         self.must_have(py, direction)?;
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
-        let place = layer.place(&self.recipe, asked.device.as_deref()).or_raise(py)?;
+        let place = self.place(py, asked.device.as_deref())?;
         let max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
         let units = self.units(py, &place, direction, sources, max_output, &mut pins)?;

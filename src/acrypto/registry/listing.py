@@ -18,7 +18,7 @@ class OfferRow:
         algorithm, driver, kind, priority, insecure, asynchronous, shape: what is offered; see `Offer`.
         device, engine, library: by whom.
         selftest: `passed`, `failed`, or `unknown` (not proven yet, or of an engine that is not to be proven).
-        reason: why it failed.
+        reason: why it failed; of one that passed in this process, what could not be asked of it.
         seconds: how long its last self-test took in this process; 0 if it was known to pass.
         users: transforms and compositions that hold it now.
         id: its number in the layer; later ones are larger.

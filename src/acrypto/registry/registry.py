@@ -51,7 +51,19 @@ _KNOWN = {row["name"]: row for row in _core.algorithms()}
 class _Entry:
     """One offer of one device."""
 
-    __slots__ = ("device", "engine", "id", "identity", "is_wrapper", "offer", "parts", "reason", "seconds", "state")
+    __slots__ = (
+        "device",
+        "engine",
+        "id",
+        "identity",
+        "is_wrapper",
+        "note",
+        "offer",
+        "parts",
+        "reason",
+        "seconds",
+        "state",
+    )
 
     def __init__(self, number: int, offer: Offer, device: str, engine: str, identity: str | None) -> None:
         self.id = number
@@ -61,6 +73,7 @@ class _Entry:
         self.identity = identity
         self.state = LARVAL
         self.reason = ""
+        self.note = ""
         self.seconds = 0.0
         self.parts: list[_Entry] = []
         self.is_wrapper = False
@@ -162,7 +175,7 @@ class Registry:
         reason, started = "", time.perf_counter()
         random = functools.partial(self._native.random_of, entry.id) if offer.kind == "random" else None
         try:
-            prove(Subject(offer, self._transforms(entry), self._reference(entry), random))
+            entry.note = prove(Subject(offer, self._transforms(entry), self._reference(entry), random))
         except SelfTestFailed as failure:
             reason = str(failure)
         except ClosedError:
@@ -399,7 +412,7 @@ class Registry:
             insecure=offer.insecure,
             asynchronous=offer.asynchronous,
             selftest=entry.state if entry.state in {PASSED, FAILED} else "unknown",
-            reason=entry.reason,
+            reason=entry.reason or entry.note,
             seconds=entry.seconds,
             users=self._native.users(entry.id),
             shape=offer.shape or Shape(),

@@ -45,7 +45,7 @@ class Gate(Engine):
 
     def offers(self) -> Sequence[Offer]:
         """What the one-shots can do, below everybody else's bid."""
-        rows = [row for row in _core.algorithms() if not row["insecure"]]
+        rows = [row for row in _core.algorithms() if not row["insecure"] and row["kind"] != "agreement"]
         return [Offer(row["name"], f"{row['name']}-gate", -3) for row in rows]
 
     def submit(self, burst: Sequence[_core.Job]) -> int:

@@ -2,7 +2,8 @@
 //!
 //! Used where a part of a composition cannot run on the composition's own thread: engines written in Python, devices that
 //! complete later. Messages are copied: a device that loses a completion keeps its memory, and the caller's may be gone.
-//! The thread that calls waits, so a composition with such a part runs on a device whose workers are there to wait.
+//! The thread that calls waits, so a composition with such a part runs on a device whose workers are there to wait; a
+//! device that gives no answer is given up after the time that its layer has for lost completions.
 
 use crate::alg::{Call, Direction, Facts, Kind, Transform};
 use crate::buffer::{Output, Pool, Source};
@@ -95,7 +96,10 @@ impl Transform for Via {
                 return Err(Status::Closed("the layer is closed"));
             }
         }
-        operation.wait(None);
+        if !operation.wait(Some(self.device.options.lost_after)) {
+            operation.cancel(); // what it has of the message is its own copy
+            return Err(Status::DeviceLost(self.device.name.to_string()));
+        }
         let settled = operation.take().and_then(|mut settled| settled.units.pop());
         let (result, facts) = settled.unwrap_or_else(|| Err(Status::Internal("a part without a result".into())))?;
         output.exactly(result.len())?.copy_from_slice(result.as_slice());

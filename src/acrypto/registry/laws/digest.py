@@ -33,8 +33,9 @@ def mac(trial: Trial) -> None:
         key = trial.noise.draw(length)
         transform, judge = trial.made(key=key), trial.judge(key=key)
         theirs = None if judge is None else judge.mac_many
-        by_size = _sizes(trial, "mac", transform.mac, transform.mac_many, theirs)
-        if length == lengths[0]:
+        is_first = length == lengths[0]
+        by_size = _sizes(trial, "mac", transform.mac, transform.mac_many, theirs, is_short=not is_first)
+        if is_first:
             _handed_over(trial, "mac", transform.mac, transform.mac_many, *by_size)
             _verify(trial, transform)
         _depends_on_key(trial, key, transform)
@@ -45,12 +46,14 @@ def mac(trial: Trial) -> None:
 
 
 def _sizes(
-    trial: Trial, what: str, start: Start, start_many: Start, theirs: Start | None
+    trial: Trial, what: str, start: Start, start_many: Start, theirs: Start | None, *, is_short: bool = False
 ) -> tuple[bytes, dict[int, bytes]]:
     """A message, and what comes of so many of its first bytes: of each size that matters."""
     noise, shape = trial.noise, trial.subject.shape
     block = _block(trial)
-    wanted = sorted({*sizes(block, thorough=trial.thorough), *noise.sizes(12, 6000), block + BEYOND})
+    edges = (0, 1, block - 1, block, block + 1, 4097)
+    dense = [] if is_short else sizes(block, thorough=trial.thorough)
+    wanted = sorted({*dense, *edges, *noise.sizes(12, 6000), block + BEYOND})
     message = noise.draw(wanted[-1])
     messages = [message[:size] for size in wanted]
     # One burst for all sizes: the law of order comes for free, and slow engines get one submission.
@@ -63,7 +66,7 @@ def _sizes(
         for size, one, other in zip(wanted, given, right, strict=True):
             trial.law(one == other, "it gives what the software engine gives", f"{what} of {size} bytes")
     by_size = dict(zip(wanted, given, strict=True))
-    for size in (0, 1, block - 1, block, block + 1, 4097):
+    for size in edges:
         one = trial.run(f"{what} of {size} bytes", start, message[:size])
         trial.law(one == by_size[size], "many give what one by one give, in order", f"{what} of {size} bytes")
     return message, by_size
