@@ -25,6 +25,7 @@ SHORT = [
     ("files", "zstd -1"),
     ("files", "sha256"),
     ("import", "import acrypto"),
+    ("open", "open a layer"),
 ]
 
 

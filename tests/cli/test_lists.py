@@ -88,7 +88,8 @@ def test_doctor_proves_everything_again(acrypto: Run) -> None:
     told = json.loads(acrypto("doctor", "--selftest", "--json").stdout)
     assert {row["verdict"] for row in told["checks"]} == {"PASS"}
     assert {row["selftest"] for row in told["selftests"]} == {"passed"}
-    assert all(row["ms"] > 0 and row["reason"] == "" for row in told["selftests"])
+    assert all(row["ms"] > 0 for row in told["selftests"])
+    assert {row["reason"] for row in told["selftests"]} <= {"", "no published answers: laws only"}
     drivers = {row["driver"] for row in told["selftests"]}
     assert {row["driver"] for row in json.loads(acrypto("algorithms", "--json").stdout) if not row["absent"]} <= drivers
     assert {driver.partition("(")[0] for driver in drivers if "(" in driver} == set(TEMPLATES)

@@ -170,8 +170,8 @@ def test_the_file_is_bounded(cache: Path) -> None:
         ({"ACRYPTO_CACHE": "/here", "XDG_CACHE_HOME": "/there"}, "/here"),
         ({"ACRYPTO_CACHE": ""}, None),
         ({"XDG_CACHE_HOME": "/there"}, "/there/acrypto"),
-        ({"XDG_CACHE_HOME": "not/absolute", "HOME": "/home/me"}, "/home/me/.cache/acrypto"),
-        ({"HOME": "/home/me"}, "/home/me/.cache/acrypto"),
+        ({"XDG_CACHE_HOME": "not/absolute", "HOME": "/nowhere/me"}, "/nowhere/me/.cache/acrypto"),
+        ({"HOME": "/nowhere/me"}, "/nowhere/me/.cache/acrypto"),
     ],
 )
 def test_where_it_is(environment: dict[str, str], place: str | None, monkeypatch: pytest.MonkeyPatch) -> None:

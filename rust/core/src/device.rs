@@ -238,14 +238,19 @@ impl Device {
         Settled { units: vec![Err(Status::DeviceLost(self.name.to_string()))], completion }
     }
 
-    /// Takes nothing more, fails what is queued, and waits until what runs has ended.
-    pub fn close(&self) {
+    /// Takes nothing more and fails what is queued. What runs goes on.
+    pub fn shut(&self) {
         let rest = self.queue.close();
         self.state.store(State::Closed as u8, Ordering::Release);
         drop(rest);
         // Under the lock, or the watcher could look at the state before and fall asleep after this call.
         drop(lock(&self.watched));
         self.bedtime.notify_all();
+    }
+
+    /// Takes nothing more, fails what is queued, and waits until what runs has ended.
+    pub fn close(&self) {
+        self.shut();
         let own = std::thread::current().id();
         let workers = std::mem::take(&mut *lock(&self.workers));
         for worker in workers {

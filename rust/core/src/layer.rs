@@ -496,9 +496,10 @@ impl Layer {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        for device in self.devices() {
-            device.close();
-        }
+        // All shut before any is waited for: the workers of one may be waiting for another.
+        let devices = self.devices();
+        devices.iter().for_each(|device| device.shut());
+        devices.iter().for_each(|device| device.close());
     }
 }
 

@@ -383,7 +383,11 @@ impl Layer {
 
     /// Takes requests for an external device: waits until there are some; an empty list means that it was closed.
     fn take_jobs(&self, py: Python<'_>, name: &str, most: usize) -> PyResult<Vec<Job>> {
-        let device = self.device(py, name)?;
+        self.ours(py)?;
+        let devices = self.shared.core.devices();
+        let Some(device) = devices.into_iter().find(|device| *device.name == *name) else {
+            return Ok(Vec::new()); // removed meanwhile
+        };
         let mut burst = py.detach(|| device.queue.take(most, 1, || false));
         while !burst.is_empty() && !device.is_usable() {
             device.lose_all(burst);

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import weakref
 
 from acrypto import _core
 from acrypto.engines.catalogue import ENGINES, default_engines
 from acrypto.engines.catalogue import engines as known_engines
 from acrypto.layer.views import Device, Explanation
-from acrypto.model.errors import NoEngine, UnknownAlgorithm, UsageError
+from acrypto.model.errors import DeadlineExceeded, NoEngine, UnknownAlgorithm, UsageError
 from acrypto.model.settings import Settings
 from acrypto.registry import listing
 
@@ -94,10 +95,12 @@ class Layer:
     def _open(self, engine: Engine) -> str:
         from acrypto.registry.verdicts import identity
 
-        device, offers = self._devices.open(engine)
+        device, offers, runs_inline = self._devices.open(engine)
         try:
-            self._registry.register(device, engine, offers, identity(engine))
+            self._registry.register(device, engine, offers, identity(engine), runs_here=runs_inline)
         except BaseException:
+            with contextlib.suppress(UnknownAlgorithm, DeadlineExceeded):
+                self._registry.withdraw(device, 0.0)
             self._devices.close(device)
             raise
         return device

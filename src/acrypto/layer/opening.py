@@ -28,19 +28,19 @@ class Devices:
         self._hosts: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def open(self, engine: Engine) -> tuple[str, list[Offer]]:
-        """Opens an engine; the device's name, and what it offers (nothing is registered yet)."""
+    def open(self, engine: Engine) -> tuple[str, list[Offer], bool]:
+        """Opens an engine: the device's name, what it offers (nothing is registered yet), whether it runs inline."""
         native = engine.native()
         if native is not None:
             offers = [_offer(row, asynchronous=not native.runs_inline) for row in native.offers()]
-            return self._add(engine.name, native), offers
+            return self._add(engine.name, native), offers, native.runs_inline
         offers = list(engine.offers())
         name = self._add(engine.name, _core.Engine.external(engine.name))
         from acrypto.layer.pump import Pump
 
         self._pumps[name] = Pump(self._native, name, engine)
         self._pumps[name].start()
-        return name, offers
+        return name, offers, False
 
     def host(self, sort: str) -> str:
         """The device that runs compositions of a sort, opened when the first one needs it."""

@@ -64,4 +64,5 @@ class Pump(threading.Thread):
     def stop(self) -> None:
         """Waits for the engine to let go; after the device was closed."""
         self._closing.set()
-        self.join()
+        if threading.current_thread() is not self:  # an engine may take itself out of its layer
+            self.join()

@@ -26,7 +26,7 @@ from acrypto.model.names import MAX_NAME, parse
 from acrypto.model.offers import KINDS, Offer
 from acrypto.model.shapes import Shape, shape_of
 from acrypto.registry.listing import OfferRow
-from acrypto.registry.templates import TEMPLATES
+from acrypto.registry.templates import MOST_PRIORITY, TEMPLATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 #: Seconds that an allocation waits for somebody else's self-test, as in the kernel.
 PATIENCE = 60.0
-#: Priorities beyond this fit no machine integer.
-MOST = (1 << 31) - 1
+#: Bytes of a key, a digest or the like, at most.
+MOST_SIZE = 1 << 16
 
 LARVAL, PASSED, FAILED, UNPROVEN = "larval", "passed", "failed", "unproven"
 
@@ -61,11 +61,14 @@ class _Entry:
         "offer",
         "parts",
         "reason",
+        "runs_here",
         "seconds",
         "state",
     )
 
-    def __init__(self, number: int, offer: Offer, device: str, engine: str, identity: str | None) -> None:
+    def __init__(
+        self, number: int, offer: Offer, device: str, engine: str, identity: str | None, *, runs_here: bool
+    ) -> None:
         self.id = number
         self.offer = offer
         self.device = device
@@ -77,6 +80,7 @@ class _Entry:
         self.seconds = 0.0
         self.parts: list[_Entry] = []
         self.is_wrapper = False
+        self.runs_here = runs_here
 
     @property
     def is_visible(self) -> bool:
@@ -116,8 +120,17 @@ class Registry:
 
     # ---- Registration
 
-    def register(self, device: str, engine: Engine, offers: Sequence[Offer], identity: str | None) -> None:
+    def register(
+        self, device: str, engine: Engine, offers: Sequence[Offer], identity: str | None, *, runs_here: bool
+    ) -> None:
         """Enters all offers of a device, or none; proves them; publishes those that pass.
+
+        Args:
+            device: the device's name.
+            engine: its engine.
+            offers: what it can do.
+            identity: under what verdicts on it are remembered, if they are.
+            runs_here: whether what it compiles may run on any thread, so that compositions of it need no host.
 
         Raises:
             UsageError: an offer is malformed, or its driver name is taken. Nothing was entered.
@@ -126,7 +139,8 @@ class Registry:
             self._check(engine.name, offers)
             made = self._native.register(device, [_as_row(offer) for offer in offers])
             entries = [
-                _Entry(number, offer, device, engine.name, identity) for number, offer in zip(made, offers, strict=True)
+                _Entry(number, offer, device, engine.name, identity, runs_here=runs_here)
+                for number, offer in zip(made, offers, strict=True)
             ]
             self._entries.update((entry.id, entry) for entry in entries)
             self._engines[device] = engine
@@ -149,7 +163,7 @@ class Registry:
             own.add(offer.driver)
             if taken.get(offer.driver, engine) != engine:
                 raise UsageError(f"the driver {offer.driver} is taken by engine {taken[offer.driver]}")
-            if not -MOST <= offer.priority <= MOST:
+            if not -MOST_PRIORITY <= offer.priority <= MOST_PRIORITY:
                 raise UsageError(f"{offer.driver} bids {offer.priority}; a priority is within -2^31 and 2^31")
             if not offer.kind and offer.algorithm in _KNOWN:
                 offer.kind = _KNOWN[offer.algorithm]["kind"]
@@ -159,6 +173,9 @@ class Registry:
                 raise UsageError(f"{offer.driver} says {offer.kind!r} for its kind, which must be one of {kinds}")
             if offer.shape is None:
                 offer.shape = shape_of(offer.algorithm)
+            for size in offer.shape.__slots__:
+                if not 0 <= getattr(offer.shape, size) <= MOST_SIZE:
+                    raise UsageError(f"{offer.driver} says {size}={getattr(offer.shape, size)}; at most {MOST_SIZE}")
 
     # ---- Proof
 
@@ -181,8 +198,11 @@ class Registry:
         except ClosedError:
             self._settle(entry, FAILED, "the layer was closed meanwhile")
             raise
-        except AcryptoError as error:
+        except Exception as error:  # of an offer that is nonsense: it has failed, and nobody waits for it any more
             reason = f"{type(error).__name__}: {error}"
+        except BaseException:
+            self._settle(entry, FAILED, "interrupted")
+            raise
         entry.seconds = time.perf_counter() - started
         if reason:
             self._log(f"{offer.driver} on {entry.device} failed its self-test and is hidden: {reason}")
@@ -325,18 +345,21 @@ class Registry:
         parts = [order[id(offer)] for offer in offers]
         offer = template.offer(parsed, offers)
         with self._changed:
-            existing = [e for e in self._entries.values() if e.offer.driver == offer.driver and e.is_visible]
-            if existing:
-                self._aliases[name] = existing[0].id
-                return existing[0]
+            # One that failed is not made again and again: `prove_again` gives it another chance.
+            existing = next((e for e in self._entries.values() if e.offer.driver == offer.driver), None)
+            if existing is not None:
+                self._aliases[name] = existing.id
+                return existing
         device = template.host or self._common_device(parts)
-        host = self._hosts(device) if device in {"template", "cryptd", "pcrypt"} else device
+        runs_here = device not in {"template", "cryptd", "pcrypt"}
+        host = device if runs_here else self._hosts(device)
+        offer.asynchronous = not runs_here
         number = self._native.compose(host, _as_row(offer), parsed.base, [entry.id for entry in parts])
         if number is None:
             raise NoEngine(f"a part of {name} was withdrawn while it was made; asking again may help")
         identities = [entry.identity for entry in parts]
         identity = None if None in identities else "+".join(sorted({str(identity) for identity in identities}))
-        entry = _Entry(number, offer, host, self._engine_of(host), identity)
+        entry = _Entry(number, offer, host, self._engine_of(host), identity, runs_here=runs_here)
         entry.parts = parts
         entry.is_wrapper = not template.renames
         with self._changed:
@@ -354,7 +377,7 @@ class Registry:
     def _common_device(parts: list[_Entry]) -> str:
         """The device that can run all parts in one go; else the one whose workers may wait for others."""
         devices = {entry.device for entry in parts}
-        one = len(devices) == 1 and not any(entry.offer.asynchronous for entry in parts)
+        one = len(devices) == 1 and all(entry.runs_here for entry in parts)
         return devices.pop() if one else "template"
 
     # ---- Withdrawal

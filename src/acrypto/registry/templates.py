@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     #: Finds the best offer for a name; raises if there is none.
     Find: TypeAlias = Callable[[str], Offer]
 
+#: Priorities beyond this fit no machine integer.
+MOST_PRIORITY = (1 << 31) - 1
 #: Where a composition runs if it is not run by the device of its parts.
 TEMPLATE, CRYPTD, PCRYPT = "template", "cryptd", "pcrypt"
 
@@ -72,11 +74,10 @@ class Template:
         return Offer(
             algorithm,
             driver,
-            self.priority(parts),
+            max(-MOST_PRIORITY, min(self.priority(parts), MOST_PRIORITY)),
             kind=self.kind or parts[0].kind,
             shape=self.shape(algorithm, parts),
             insecure=any(part.insecure for part in parts),
-            asynchronous=bool(self.host) or any(part.asynchronous for part in parts),
         )
 
     def shape(self, algorithm: str, parts: Sequence[Offer]) -> Shape:

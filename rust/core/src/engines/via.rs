@@ -15,7 +15,10 @@ use crate::request::{Extra, Request, Unit, Work};
 use crate::status::{Outcome, Status};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often whoever waits looks whether its device is still there.
+const SLICE: Duration = Duration::from_millis(20);
 
 /// See the head of this file.
 pub struct Via {
@@ -96,9 +99,12 @@ impl Transform for Via {
                 return Err(Status::Closed("the layer is closed"));
             }
         }
-        if !operation.wait(Some(self.device.options.lost_after)) {
-            operation.cancel(); // what it has of the message is its own copy
-            return Err(Status::DeviceLost(self.device.name.to_string()));
+        let started = Instant::now();
+        while !operation.wait(Some(SLICE)) {
+            if !self.device.is_usable() || started.elapsed() >= self.device.options.lost_after {
+                operation.cancel(); // what it has of the message is its own copy
+                return Err(Status::DeviceLost(self.device.name.to_string()));
+            }
         }
         let settled = operation.take().and_then(|mut settled| settled.units.pop());
         let (result, facts) = settled.unwrap_or_else(|| Err(Status::Internal("a part without a result".into())))?;
