@@ -342,6 +342,7 @@ class Layer:
 
     def selftest(self) -> list[OfferRow]:
         """Proves every offer again, whatever was known of it; hides what fails, shows what passes now."""
+        self._cache.clear()
         return self._registry.prove_again()
 
     # ---- Views

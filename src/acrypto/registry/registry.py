@@ -21,7 +21,15 @@ import threading
 import time
 
 from acrypto import _core
-from acrypto.model.errors import AcryptoError, ClosedError, DeadlineExceeded, NoEngine, UnknownAlgorithm, UsageError
+from acrypto.model.errors import (
+    AcryptoError,
+    ClosedError,
+    DeadlineExceeded,
+    EngineError,
+    NoEngine,
+    UnknownAlgorithm,
+    UsageError,
+)
 from acrypto.model.names import MAX_NAME, parse
 from acrypto.model.offers import KINDS, Offer
 from acrypto.model.shapes import Shape, shape_of
@@ -217,7 +225,9 @@ class Registry:
 
     def _reference(self, entry: _Entry) -> Callable[..., _core.Transform] | None:
         """The software engine's own transform of the same algorithm, to compare with."""
-        for other in self._entries.values():
+        with self._changed:
+            entries = list(self._entries.values())
+        for other in entries:
             if other.engine == "software" and other.offer.algorithm == entry.offer.algorithm and not other.parts:
                 return None if other.engine == entry.engine and not entry.parts else self._transforms(other)
         return None
@@ -264,6 +274,7 @@ class Registry:
             UsageError: the name is malformed, or its parts cannot be combined so.
             UnknownAlgorithm, NoEngine: there is none, and none can be made.
             DeadlineExceeded: one is being tested, and that takes too long.
+            EngineError: a part of it left while it was made; asking again may help.
         """
         return self._row(self._find(name, kind, asynchronous))
 
@@ -356,7 +367,7 @@ class Registry:
         offer.asynchronous = not runs_here
         number = self._native.compose(host, _as_row(offer), parsed.base, [entry.id for entry in parts])
         if number is None:
-            raise NoEngine(f"a part of {name} was withdrawn while it was made; asking again may help")
+            raise EngineError(f"a part of {name} was withdrawn while it was made; asking again may help")
         identities = [entry.identity for entry in parts]
         identity = None if None in identities else "+".join(sorted({str(identity) for identity in identities}))
         entry = _Entry(number, offer, host, self._engine_of(host), identity, runs_here=runs_here)
