@@ -19,7 +19,7 @@ import pytest
 from tests.kernel.codecs import scomp
 
 import acrypto
-from acrypto.kernel.atomic import atomic
+from acrypto.kernel.atomic import UNSEEN, atomic
 
 
 def _socket_recv() -> None:
@@ -122,3 +122,37 @@ def test_the_profiler_is_given_back() -> None:
     finally:
         sys.setprofile(before)
     assert seen
+
+
+def test_what_the_hook_does_not_see_shows_by_the_clocks(caplog: pytest.LogCaptureFixture) -> None:
+    """`with lock:` makes no call that the profiler is told of; who holds the lock decides how long that takes."""
+    alg, lock = scomp("zz", "zz-locks"), threading.Lock()
+    entered: list[bool] = []
+    lock.acquire()
+
+    def release() -> None:
+        while not entered:
+            select.select([], [], [], 0.001)
+        lasts = time.monotonic() + 0.1
+        while time.monotonic() < lasts:
+            select.select([], [], [], 0.01)  # being long is what is tested
+        lock.release()
+
+    holder = threading.Thread(target=release)
+    holder.start()
+    with atomic(alg):
+        entered.append(True)  # an event would take a lock itself
+        with lock:
+            pass
+    holder.join()
+    assert (alg.sleeps, alg.slept_in) == (1, UNSEEN)
+    assert "zz-locks" in caplog.text
+
+
+def test_long_work_is_no_sleep() -> None:
+    alg = scomp("zz", "zz-works")
+    with atomic(alg):
+        ends = time.thread_time() + 0.05
+        while time.thread_time() < ends:
+            pass
+    assert alg.sleeps == 0

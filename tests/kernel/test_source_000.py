@@ -47,6 +47,7 @@ from acrypto.kernel import (
     crypto_alloc_comp,
     crypto_comp_compress,
     crypto_comp_decompress,
+    crypto_comp_name,
     crypto_free_acomp,
     crypto_free_comp,
     crypto_init_wait,
@@ -294,6 +295,15 @@ def test_self_test_at_registration(kernel: Kernel, caplog: pytest.LogCaptureFixt
     broken = comp("zz", "zz-comp-corrupt", coa_decompress=lambda tfm, src, dst: broken_end(tfm, src, dst, None))
     assert crypto_register_alg(broken) == 0
     assert crypto_alloc_comp("zz-comp-corrupt") == ERR_PTR(-ELIBBAD)
+    # A legacy one that is none of its name, too.
+    legacy = comp("deflate", "deflate-legacy-foreign", 1000, coa_compress=lambda t, s, d: _xor(s, d),
+                  coa_decompress=lambda t, s, d: _xor(s, d))  # fmt: skip
+    assert crypto_register_alg(legacy) == 0
+    assert crypto_alloc_comp("deflate-legacy-foreign") == ERR_PTR(-ELIBBAD)
+    assert crypto_comp_name(crypto_alloc_comp("deflate")) == "deflate"
+    assert {row.driver: row.selftest for row in kernel.legacy_rows()} == {
+        "zz-comp-corrupt": "failed", "deflate-legacy-foreign": "failed",
+    }  # fmt: skip
     failed = [row for row in kernel.layer.offers() if row.selftest == "failed"]
     assert {row.driver for row in failed} == {"zz-corrupt", "deflate-corrupt", "deflate-foreign"}
     assert "zz-corrupt" in caplog.text

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from tests.kernel.codecs import scomp
+from tests.kernel.codecs import comp, scomp
 
 from acrypto.kernel import (
     CRYPTO_TFM_REQ_MAY_BACKLOG,
@@ -40,13 +40,14 @@ from acrypto.kernel import (
     crypto_get_backlog,
     crypto_has_alg,
     crypto_queue_len,
+    crypto_register_alg,
     crypto_register_scomp,
     crypto_req_done,
     crypto_request_complete,
     crypto_transfer_request_to_engine,
     crypto_wait_req,
+    proc_crypto,
 )
-from acrypto.registry.proc import proc_text
 
 QUEUE = [
     # limit, flags of each request, what enqueueing says
@@ -83,16 +84,16 @@ def test_crypto_queue(limit: int, flags: list[int], codes: list[int]) -> None:
 def test_proc_table(kernel: Kernel) -> None:
     """The text has the kernel's labels in 13 columns, and reads back as what was registered."""
     crypto_register_scomp(scomp("zz", "zz-py", 7))
-    blocks = [
-        dict(line.split(":", 1) for line in block.splitlines())
-        for block in proc_text(kernel.layer.offers()).strip().split("\n\n")
-    ]
+    crypto_register_alg(comp("zz-old", "zz-old-py", 3))
+    blocks = [dict(line.split(":", 1) for line in block.splitlines()) for block in proc_crypto().strip().split("\n\n")]
     assert all(len(label) == 13 for block in blocks for label in block)
     facts = [{label.strip(): value.strip() for label, value in block.items()} for block in blocks]
     [mine] = [block for block in facts if block["driver"] == "zz-py"]
     assert {key: mine[key] for key in ("name", "priority", "selftest", "internal", "type")} == {
         "name": "zz", "priority": "7", "selftest": "passed", "internal": "no", "type": "scomp",
     }  # fmt: skip
+    assert facts[0]["driver"] == "zz-old-py"
+    assert facts[0]["type"] == "compression"
     assert {block["name"] for block in facts} >= {"deflate", "sha256", "gcm(aes)"}
 
 

@@ -180,6 +180,7 @@ from acrypto.kernel.lookup import (
     crypto_has_alg,
     crypto_has_skcipher,
 )
+from acrypto.kernel.proc import proc_crypto
 from acrypto.kernel.queue import (
     CryptoQueue,
     crypto_dequeue_request,
@@ -280,7 +281,7 @@ from acrypto.kernel.wait import DECLARE_CRYPTO_WAIT, CryptoWait, crypto_init_wai
 
 __all__ = [
     # the kernel that calls are made to
-    "Kernel", "current", "boot",
+    "Kernel", "current", "boot", "proc_crypto",
     # return codes
     "ENOENT", "EIO", "E2BIG", "EAGAIN", "ENOMEM", "EFAULT", "EBUSY", "EEXIST", "ENODEV", "EINVAL", "ENOSPC",
     "ENAMETOOLONG", "ENOSYS", "EBADMSG", "EOVERFLOW", "ELIBBAD", "ESHUTDOWN", "ETIMEDOUT", "EINPROGRESS", "ENOKEY",

@@ -1,4 +1,7 @@
-"""Makes an implementation that was registered here an engine of the layer, so that `layer.compress` uses it too."""
+"""Makes an implementation that was registered here an engine of a layer, so that `layer.compress` uses it too.
+
+Legacy ones become engines of a layer of their own, which proves and lists them: no other allocator may find them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from acrypto.kernel import codec
 from acrypto.kernel.acomp import implemented
 from acrypto.kernel.acomp_request import AcompReq
 from acrypto.kernel.acomp_tfm import CryptoAcomp
-from acrypto.kernel.algs import CRYPTO_ALG_ASYNC, AcompAlg, ScompAlg
+from acrypto.kernel.algs import CRYPTO_ALG_ASYNC, AcompAlg, CompAlg, ScompAlg
 from acrypto.kernel.errno import EBUSY, EINPROGRESS, ENODEV, ErrPtr, errname
 from acrypto.kernel.lookup import Found, ours
 from acrypto.kernel.request import CRYPTO_TFM_REQ_MAY_BACKLOG
@@ -32,11 +35,11 @@ FIRST = 4 * MIB
 
 
 class Adapter(Engine):
-    """A registered scomp or acomp implementation as an engine with one offer."""
+    """A registered implementation as an engine with one offer."""
 
     needs = "to be registered through acrypto.kernel"
 
-    def __init__(self, kernel: Kernel, alg: ScompAlg | AcompAlg) -> None:
+    def __init__(self, kernel: Kernel, alg: CompAlg | ScompAlg | AcompAlg) -> None:
         # The device is called that with a number behind: "x" and "x1" must not both make an "x11".
         self.driver = alg.cra_driver_name
         self.name = f"{self.driver}-" if self.driver[-1:].isdigit() else self.driver
@@ -79,9 +82,11 @@ class Adapter(Engine):
         return EngineError(f"{self.driver} says {errname(written)}")
 
     def _run(self, src: memoryview, dst: memoryview, compress: bool) -> int:
+        alg = self._alg
+        if isinstance(alg, CompAlg):
+            return codec.of_comp(None, alg, src, dst, compress=compress)
         if self._tfm is None:
             self._tfm = self._transform()
-        alg = self._alg
         if isinstance(alg, ScompAlg):
             ctx = codec.new_context(alg)
             if isinstance(ctx, ErrPtr):

@@ -2,8 +2,12 @@
 
 The kernel calls an scomp implementation with preemption off, so that it may not sleep; a sleeping one is reported when
 it is caught. Here the calls that it makes to functions written in C are watched, by the profiler's hook of its thread,
-for ones that can block. Not seen: `with lock:`, C code that blocks within itself, what other threads do. Seen though
-harmless: calls that were told not to wait, such as `lock.acquire(blocking=False)`; the hook does not see arguments.
+for ones that can block. Seen though harmless: calls that were told not to wait, such as `lock.acquire(blocking=False)`;
+the hook does not see arguments.
+
+What the hook does not see (`with lock:`, C code that blocks within itself) shows by the clocks: a call that took long
+and hardly used a CPU has slept, or was kept from running by the machine or by the interpreter's other threads. Which of
+the two is not known, so that is reported in other words, and only beyond `SUSPICIOUS_S`.
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("acrypto.kernel")
 
+#: In place of a function's name, where none was seen.
+UNSEEN = "something unseen"
+
 _OF_OS = (
     "fdatasync", "fsync", "open", "pread", "preadv", "pwrite", "pwritev", "read", "readv", "sendfile", "splice",
     "sync", "system", "wait", "wait3", "wait4", "waitid", "waitpid", "write", "writev",
@@ -65,6 +72,11 @@ def _methods() -> dict[str, tuple[type, ...]]:
     table |= dict.fromkeys(_FILE, (io.FileIO, io.BufferedReader, io.BufferedWriter, io.TextIOWrapper))
     return table
 
+
+#: Seconds without a CPU that count as sleep, if they are most of the call's time.
+SUSPICIOUS_S = 0.02
+#: The part of its time for which a call that does not sleep has a CPU, at the least.
+BUSY = 0.2
 
 #: Methods that can block, by name and the types of their objects.
 METHODS = _methods()
@@ -111,8 +123,20 @@ def atomic(implementation: Watched) -> Iterator[None]:
                 )
                 sys.setprofile(watch)
 
+    counted, started, used = implementation.sleeps, time.perf_counter(), time.thread_time()
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(before)
+        lasted, used = time.perf_counter() - started, time.thread_time() - used
+        if implementation.sleeps == counted and lasted - used > SUSPICIOUS_S and used < BUSY * lasted:
+            implementation.sleeps += 1
+            if implementation.sleeps == 1:
+                implementation.slept_in = UNSEEN
+                log.error(
+                    "BUG: the atomic section of %s took %.0f ms and used a CPU for %.0f ms of them: it slept, or waited",
+                    implementation.cra_driver_name,
+                    lasted * 1e3,
+                    used * 1e3,
+                )

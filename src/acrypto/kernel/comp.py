@@ -9,10 +9,10 @@ from __future__ import annotations
 from acrypto.kernel import codec
 from acrypto.kernel.algs import CRYPTO_ALG_ASYNC, CRYPTO_MAX_ALG_NAME, CompAlg
 from acrypto.kernel.context import current
-from acrypto.kernel.errno import EINVAL, EIO, ELIBBAD, ENAMETOOLONG, ENOENT, ENOSPC, ErrPtr
+from acrypto.kernel.errno import EINVAL, EIO, ELIBBAD, ENAMETOOLONG, ENOENT, ENOSPC, ETIMEDOUT, ErrPtr
 from acrypto.kernel.lookup import find
 from acrypto.kernel.tfm import CryptoTfm
-from acrypto.model.errors import UsageError
+from acrypto.model.errors import AcryptoError, DeadlineExceeded, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,12 +67,32 @@ def crypto_alloc_comp(alg_name: str, type: int = 0, mask: int = 0) -> LegacyComp
     with kernel.lock:
         named = [alg for alg in kernel.comps.values() if alg_name in {alg.cra_name, alg.cra_driver_name}]
     exact = [alg for alg in named if alg_name == alg.cra_driver_name]
-    tested = [alg for alg in exact or named if alg.cra_driver_name not in kernel.failed]
+    tested = _tested(kernel, exact or named)
+    if isinstance(tested, int):
+        return ErrPtr(tested)
     best = max(tested, key=lambda alg: alg.cra_priority, default=None)
     own = None if exact else find_own(kernel, alg_name)
     if best is not None and (own is None or own.priority <= best.cra_priority):
         return LegacyComp(kernel, best)
     return own or ErrPtr(-ELIBBAD if named else -ENOENT)
+
+
+def _tested(kernel: Kernel, named: list[CompAlg]) -> list[CompAlg] | int:
+    """Those that passed their self-test; if one of them has yet to end it and none has passed, waits for that one."""
+    verdicts = {row.driver: row.selftest for row in kernel.legacy_rows()} if named else {}
+    passed = [alg for alg in named if verdicts.get(alg.cra_driver_name) == "passed"]
+    larval = [alg for alg in named if verdicts.get(alg.cra_driver_name, "unknown") == "unknown"]
+    if passed or not larval:
+        return passed
+    for alg in larval:
+        try:
+            kernel.legacy.find(alg.cra_driver_name)
+        except DeadlineExceeded:
+            return -ETIMEDOUT
+        except AcryptoError:
+            continue  # it failed, or has gone
+        passed.append(alg)
+    return passed
 
 
 def find_own(kernel: Kernel, name: str) -> CryptoComp | None:

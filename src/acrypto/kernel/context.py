@@ -16,12 +16,14 @@ from acrypto.kernel.dispatch import DriverQueue
 from acrypto.kernel.scratch import DST_SCRATCH_SIZE, SCOMP_SCRATCH_SIZE, SRC_SCRATCH_SIZE, Scratches
 from acrypto.layer.layer import Layer
 from acrypto.model.errors import UsageError
+from acrypto.model.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from acrypto.kernel.algs import CompAlg, CryptoAlg
+    from acrypto.registry.listing import OfferRow
 
 #: The kernel as the iaa_crypto series (v9) met it, and as it is since 2025.
 V9_2023, V_2025 = "v9-2023", "2025"
@@ -41,8 +43,7 @@ class Kernel:
         scratches: the workers' buffers.
         algs: scomp and acomp implementations that are registered, by driver.
         comps: legacy ones, by driver.
-        failed: drivers of legacy ones that failed their self-test, and why.
-        devices: which device of the layer each of `algs` is.
+        devices: which device of its layer each of those is.
     """
 
     def __init__(self, layer: Layer, *, profile: str = V_2025, sleep_check: bool = True) -> None:
@@ -57,9 +58,9 @@ class Kernel:
         )
         self.algs: dict[str, CryptoAlg] = {}
         self.comps: dict[str, CompAlg] = {}
-        self.failed: dict[str, str] = {}
         self.devices: dict[str, str] = {}
         self.lock = threading.RLock()
+        self._legacy: Layer | None = None
         self._streams: dict[tuple[str, int], object] = {}
         self._queues: dict[str, DriverQueue] = {}
         self._exports: OrderedDict[bytes, tuple[str, tuple[bytes, ...]]] = OrderedDict()
@@ -70,6 +71,18 @@ class Kernel:
     def classic(self) -> bool:
         """Whether the profile is the older one."""
         return self.profile == V9_2023
+
+    @property
+    def legacy(self) -> Layer:
+        """The layer that proves and lists legacy compressors, with the software engine to compare them with."""
+        with self.lock:
+            if self._legacy is None:
+                self._legacy = Layer(["software"], settings=Settings(workers=1))
+            return self._legacy
+
+    def legacy_rows(self) -> list[OfferRow]:
+        """Legacy compressors as offers: with what their self-test found."""
+        return [row for row in self.legacy.offers() if row.driver in self.comps] if self.comps else []
 
     def queue(self, driver: str) -> DriverQueue:
         """The queue of an asynchronous driver."""
@@ -131,6 +144,10 @@ class Kernel:
             queue.close()
         for call in reversed(calls):
             call()
+        with self.lock:
+            legacy, self._legacy = self._legacy, None
+        if legacy is not None:
+            legacy.close()
 
     def __repr__(self) -> str:
         return f"<Kernel {self.profile} over {self.layer!r}>"

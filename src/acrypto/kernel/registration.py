@@ -12,19 +12,18 @@ from acrypto.kernel import codec
 from acrypto.kernel.adapter import Adapter
 from acrypto.kernel.algs import AcompAlg, CompAlg, CryptoAlg, ScompAlg
 from acrypto.kernel.context import current
-from acrypto.kernel.errno import EEXIST, EINVAL, ENOENT, errname, errno_of
+from acrypto.kernel.errno import EEXIST, EINVAL, ENOENT, errno_of
 from acrypto.model.errors import AcryptoError, DeadlineExceeded, UnknownAlgorithm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from acrypto.kernel.context import Kernel
+    from acrypto.layer.layer import Layer
 
 log = logging.getLogger("acrypto.kernel")
-
-#: What a legacy compressor must bring back as it was: text that repeats, noise, a single byte.
-PROBES = (b"Join us now and share the software " * 2, bytes(range(256)) * 3, bytes(4096), b"x")
 
 
 def crypto_register_alg(alg: CryptoAlg) -> int:
@@ -32,33 +31,12 @@ def crypto_register_alg(alg: CryptoAlg) -> int:
 
     Only `crypto_alloc_comp` finds it. Newer code registers scomp or acomp.
     """
-    kernel = current()
-    if not isinstance(alg, CompAlg):
-        return -EINVAL
-    with kernel.lock:
-        err = _unfit(kernel, alg)
-        if err:
-            return err
-        kernel.comps[alg.cra_driver_name] = alg
-        reason = _selftest(alg)
-        if reason:
-            kernel.failed[alg.cra_driver_name] = reason
-            log.error("%s (%s) failed its self-test and is hidden: %s", alg.cra_driver_name, alg.cra_name, reason)
-    return 0
+    return _register(alg) if isinstance(alg, CompAlg) else -EINVAL
 
 
 def crypto_unregister_alg(alg: CryptoAlg) -> int:
     """Takes an implementation out of lookup at once; transforms that use it go on. `-ENOENT` if there is none."""
-    if not isinstance(alg, CompAlg):
-        return _unregister(alg)
-    kernel = current()
-    with kernel.lock:
-        if kernel.comps.get(alg.cra_driver_name) is not alg:
-            return -ENOENT
-        del kernel.comps[alg.cra_driver_name]
-        kernel.failed.pop(alg.cra_driver_name, None)
-    _warn_of_users(alg)
-    return 0
+    return _unregister(alg)
 
 
 def crypto_register_scomp(alg: CryptoAlg) -> int:
@@ -129,19 +107,19 @@ def _unfit(kernel: Kernel, alg: CryptoAlg) -> int:
     return 0
 
 
-def _register(alg: ScompAlg | AcompAlg) -> int:
+def _register(alg: CompAlg | ScompAlg | AcompAlg) -> int:
     kernel = current()
     with kernel.lock:
         err = _unfit(kernel, alg)
         if err:
             return err
         # Entered first: the name is taken while the self-test runs.
-        kernel.algs[alg.cra_driver_name] = alg
+        _table(kernel, alg)[alg.cra_driver_name] = alg
     try:
-        device = kernel.layer.register(Adapter(kernel, alg))
+        device = _layer(kernel, alg).register(Adapter(kernel, alg))
     except AcryptoError as error:
         with kernel.lock:
-            del kernel.algs[alg.cra_driver_name]
+            del _table(kernel, alg)[alg.cra_driver_name]
         return errno_of(error)
     with kernel.lock:
         kernel.devices[alg.cra_driver_name] = device
@@ -150,17 +128,25 @@ def _register(alg: ScompAlg | AcompAlg) -> int:
     return 0
 
 
+def _table(kernel: Kernel, alg: CryptoAlg) -> dict[str, Any]:
+    return kernel.comps if isinstance(alg, CompAlg) else kernel.algs
+
+
+def _layer(kernel: Kernel, alg: CryptoAlg) -> Layer:
+    return kernel.legacy if isinstance(alg, CompAlg) else kernel.layer
+
+
 def _unregister(alg: CryptoAlg, kernel: Kernel | None = None) -> int:
     kernel = kernel or current()
-    driver = alg.cra_driver_name
+    driver, table = alg.cra_driver_name, _table(kernel, alg)
     with kernel.lock:
-        if kernel.algs.get(driver) is not alg or driver not in kernel.devices:
+        if table.get(driver) is not alg or driver not in kernel.devices:
             return -ENOENT
-        del kernel.algs[driver]
+        del table[driver]
         device = kernel.devices.pop(driver)
     _warn_of_users(alg)
     try:
-        kernel.layer.unregister(device, timeout=0)
+        _layer(kernel, alg).unregister(device, timeout=0)
     except DeadlineExceeded:
         log.warning("%s is unregistered while the layer still uses it", driver)
     except UnknownAlgorithm:
@@ -172,27 +158,11 @@ def _unregister(alg: CryptoAlg, kernel: Kernel | None = None) -> int:
 
 
 def _unregister_all(kernel: Kernel) -> None:
-    for alg in reversed(list(kernel.algs.values())):
-        if kernel.layer.is_open:
+    for alg in reversed([*kernel.comps.values(), *kernel.algs.values()]):
+        if _layer(kernel, alg).is_open:
             _unregister(alg, kernel)
 
 
 def _warn_of_users(alg: CryptoAlg) -> None:
     if alg.cra_refcnt:
         log.warning("%s is unregistered while %d transforms use it", alg.cra_driver_name, alg.cra_refcnt)
-
-
-def _selftest(alg: CompAlg) -> str:
-    """Why a legacy compressor is not to be trusted; empty if it is (crypto/testmgr.c)."""
-    packed, back = bytearray(8192 + 512), bytearray(8192)
-    for probe in PROBES:
-        source = memoryview(probe)
-        written = codec.of_comp(None, alg, source, memoryview(packed), compress=True)
-        if not 0 <= written <= len(packed):
-            return f"compressing {len(probe)} bytes gave {errname(written)}"
-        back[:] = bytes(len(back))
-        result = memoryview(packed).toreadonly()[:written]
-        length = codec.of_comp(None, alg, result, memoryview(back), compress=False)
-        if length != len(probe) or back[: max(length, 0)] != probe:
-            return f"{len(probe)} bytes came back as others"
-    return ""

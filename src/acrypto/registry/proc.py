@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 STRIDES = {"chacha20": 64, "xchacha20": 64, "xchacha12": 64}
 
 
-def proc_text(rows: Iterable[OfferRow]) -> str:
-    """The file's text for offers that come oldest first."""
-    blocks = []
-    for row in rows:
-        facts = [*_common(row), *TYPES[row.kind](row)]
-        blocks.append("".join(f"{label:<13}: {value}\n" for label, value in facts) + "\n")
+def proc_text(rows: Iterable[OfferRow], *, legacy: Iterable[OfferRow] = ()) -> str:
+    """The file's text for offers that come oldest first; those of `legacy`, of the type `compression`, are newer."""
+    blocks = [_block([*_common(row), *TYPES[row.kind](row)]) for row in rows]
+    blocks += [_block([*_common(row), ("type", "compression")]) for row in legacy]
     return "".join(reversed(blocks))
+
+
+def _block(facts: Facts) -> str:
+    return "".join(f"{label:<13}: {value}\n" for label, value in facts) + "\n"
 
 
 def _common(row: OfferRow) -> Facts:
