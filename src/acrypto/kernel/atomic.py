@@ -135,7 +135,7 @@ def atomic(implementation: Watched) -> Iterator[None]:
             if implementation.sleeps == 1:
                 implementation.slept_in = UNSEEN
                 log.error(
-                    "BUG: the atomic section of %s took %.0f ms and used a CPU for %.0f ms of them: it slept, or waited",
+                    "BUG: the atomic section of %s took %.0f ms and used a CPU for %.0f ms: it slept, or waited",
                     implementation.cra_driver_name,
                     lasted * 1e3,
                     used * 1e3,
