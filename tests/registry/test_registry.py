@@ -161,6 +161,9 @@ def test_type_filters_choose_among_kinds_and_between_now_and_later(layer: acrypt
         ("cts(ctr(aes))", acrypto.UsageError, "CBC"),
         ("essiv(ctr(aes),sha256)", acrypto.UsageError, "block"),
         ("essiv(gcm(aes),sha256)", acrypto.UsageError, "authenc"),
+        ("essiv(cbc(aes),sha512)", acrypto.UsageError, "16 to 32 bytes"),
+        ("essiv(cbc(aes),sha1)", acrypto.UsageError, "can be a key of aes"),
+        ("essiv(cbc(aes),crc32)", acrypto.UsageError, "can be a key of aes"),
         ("rfc4106(ccm(aes))", acrypto.UsageError, "gcm"),
     ],
 )
@@ -409,6 +412,33 @@ def test_an_engine_that_does_it_in_one_pass_wins(layer: acrypto.Layer) -> None:
         bytes(layer.mac(driver, b"k" * 70, b"abc" * 99).wait(PATIENCE)) for driver in (name, "hmac(blake2b-rustcrypto)")
     ]
     assert tags[0] == tags[1]
+
+
+@pytest.mark.parametrize("is_asked_before", [True, False])
+def test_one_pass_wins_whatever_the_parts_bid_together(layer: acrypto.Layer, is_asked_before: bool) -> None:
+    """An authenc of the parts bids 1100; who does it at once need not know that, nor come first."""
+    name, driver = "authenc(hmac(sha256),cbc(aes))", "authenc(hmac-sha256-awslc,cbc-aes-awslc)"
+    parts = acrypto.open()
+    by_parts = parts.transform
+
+    class OnePass(Twin):
+        def do(self, job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
+            params = dict(job.params)
+            try:
+                made = by_parts(name, key=params["key"], tag_len=params.get("tag_len"))
+                work = made.encrypt if job.operation == "encrypt" else made.decrypt
+                return bytes(work(nonce, source, ad).wait(PATIENCE))
+            except acrypto.AcryptoError as error:
+                return error
+
+    with parts:
+        if is_asked_before:
+            assert layer.find(name).driver == driver
+        layer.register(OnePass(Offer(name, "authenc-onepass", 300), name="onepass"))
+        assert [row.selftest for row in layer.offers() if row.driver == "authenc-onepass"] == ["passed"]
+        assert layer.find(name).driver == "authenc-onepass"
+        assert layer.find(driver).driver == driver  # still there for who names it
+        assert layer.find(name).driver == "authenc-onepass"
 
 
 def test_wrappers_keep_the_name_and_outbid_their_part(layer: acrypto.Layer) -> None:

@@ -19,6 +19,7 @@ from acrypto.kernel.algs import (
 from acrypto.kernel.context import current
 from acrypto.kernel.errno import EAGAIN, EINVAL, ELIBBAD, ENAMETOOLONG, ENOENT, ETIMEDOUT, errno_of
 from acrypto.model.errors import AcryptoError, DeadlineExceeded, EngineError, NoEngine, UnknownAlgorithm, UsageError
+from acrypto.model.names import parse
 from acrypto.model.shapes import Shape
 
 TYPE_CHECKING = False
@@ -117,10 +118,15 @@ def find(kernel: Kernel, name: str, kinds: tuple[str, ...], type: int, mask: int
         mask: with `CRYPTO_ALG_ASYNC`: that bit of `type` must hold.
 
     Returns a negative errno if there is none: `-ENOENT` (not known, or not here), `-ELIBBAD` (failed its self-test),
-    `-ETIMEDOUT` (did not end it in 60 seconds), `-EAGAIN` (appeared and went), `-EINVAL`, `-ENAMETOOLONG`.
+    `-ETIMEDOUT` (did not end it in 60 seconds), `-EAGAIN` (appeared and went), `-EINVAL` (parts that cannot be combined
+    so), `-ENAMETOOLONG`.
     """
     if len(name) > CRYPTO_MAX_ALG_NAME:
         return -ENAMETOOLONG
+    try:
+        parse(name)
+    except UsageError:
+        return -ENOENT  # nothing can have such a name
     asynchronous = bool(type & CRYPTO_ALG_ASYNC) if mask & CRYPTO_ALG_ASYNC else None
     err = -ENOENT
     for wanted, params in _tries(name):

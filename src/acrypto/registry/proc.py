@@ -11,7 +11,7 @@ of Linux 6.18; a kernel of another version leaves some out. Where the kernel has
   hidden from lookup, and has no third word. `acrypto algorithms` tells the reason.
 - `refcnt` is 1 for being registered and 1 for each user; `internal` is always `no`, `geniv` always `<none>`.
 - `type` tells what completes later (`acomp`, `ahash`, async `yes`) from what does not (`scomp`, `shash`, async `no`).
-  MACs are hashes, signatures `akcipher`, key agreements `kpp`.
+  MACs are hashes, rsa is `akcipher`, other signatures are `sig`, key agreements `kpp`.
 """
 
 from __future__ import annotations
@@ -109,6 +109,6 @@ TYPES: dict[str, Callable[[OfferRow], Facts]] = {
     "cipher": _cipher,
     "aead": _aead,
     "random": _random,
-    "signature": lambda _row: [("type", "akcipher")],
+    "signature": lambda row: [("type", "akcipher" if row.algorithm == "rsa" else "sig")],
     "agreement": lambda _row: [("type", "kpp")],
 }

@@ -173,6 +173,9 @@ class Registry:
                 raise UsageError(f"the driver {offer.driver} is taken by engine {taken[offer.driver]}")
             if not -MOST_PRIORITY <= offer.priority <= MOST_PRIORITY:
                 raise UsageError(f"{offer.driver} bids {offer.priority}; a priority is within -2^31 and 2^31")
+            made_by = TEMPLATES.get(parse(offer.algorithm).base)
+            if not offer.kind and made_by is not None:
+                offer.kind = made_by.kind
             if not offer.kind and offer.algorithm in _KNOWN:
                 offer.kind = _KNOWN[offer.algorithm]["kind"]
                 offer.insecure = offer.insecure or _KNOWN[offer.algorithm]["insecure"]
@@ -245,10 +248,17 @@ class Registry:
             self._changed.notify_all()
 
     def _rebuild_over(self, stronger: _Entry) -> None:
-        """Withdraws what was made of weaker offers of the same name: the next allocation makes it of this one."""
+        """Withdraws what was made of weaker offers of the same name: the next allocation makes it of this one.
+
+        And what a template made of that name itself: who does it in one pass wins, whatever the parts bid together.
+        """
         if stronger.is_wrapper:
             return  # it is nobody's part unless it is named
         for entry in list(self._entries.values()):
+            is_same = entry.offer.algorithm == stronger.offer.algorithm and not stronger.parts
+            if is_same and entry.parts and not entry.is_wrapper:
+                self._withdraw(entry)
+                continue
             weaker = (
                 part.offer.algorithm == stronger.offer.algorithm and part.offer.priority < stronger.offer.priority
                 for part in entry.parts
@@ -361,6 +371,13 @@ class Registry:
             if existing is not None:
                 self._aliases[name] = existing.id
                 return existing
+            direct = [
+                e.offer.priority
+                for e in self._entries.values()
+                if e.offer.algorithm == offer.algorithm and not e.parts and e.is_visible
+            ]
+        if direct and template.renames:
+            offer.priority = min(offer.priority, max(direct) - 1)  # only who names it wants it
         device = template.host or self._common_device(parts)
         runs_here = device not in {"template", "cryptd", "pcrypt"}
         host = device if runs_here else self._hosts(device)

@@ -155,7 +155,12 @@ class Essiv(Template):
         shape = shape_of(str(own))
         if len(own.args) != 1 or not own.args[0].base or shape.nonce != shape.block:
             raise self.refuse(outer, "a mode of a block cipher whose IV is a block")
-        return [outer, hashed, find(f"ecb({own.args[0]})")]
+        cipher = find(f"ecb({own.args[0]})")
+        salt, keys = (hashed.shape or Shape()).digest, cipher.shape or Shape()
+        if not keys.min_key <= salt <= keys.max_key or (salt - keys.min_key) % 8:
+            takes = f"a hash whose digest can be a key of {own.args[0]}, of {keys.min_key} to {keys.max_key} bytes"
+            raise self.refuse(hashed, takes)
+        return [outer, hashed, cipher]
 
 
 class Rfc(Template):
