@@ -43,6 +43,8 @@ acomp_request_set_callback(req, CRYPTO_TFM_REQ_MAY_BACKLOG, crypto_req_done, wai
 
 crypto_init_wait(wait)
 err = crypto_wait_req(crypto_acomp_compress(req), wait)
+if err:
+    raise SystemExit(f"compression failed: {err}")
 print(f"compressed {len(text)} bytes: err {err}, dlen {req.dlen}")
 length = req.dlen
 
@@ -50,7 +52,9 @@ sg_init_one(src, packed, length)
 sg_init_one(dst, back, len(back))
 acomp_request_set_params(req, src, dst, length, len(back))
 err = crypto_wait_req(crypto_acomp_decompress(req), wait)
-print(f"decompressed {length} bytes: err {err}, dlen {req.dlen}, {'the same' if back == text else 'DIFFERENT'}")
+if err or back != text:
+    raise SystemExit(f"decompression failed: {err}")
+print(f"decompressed {length} bytes: err {err}, dlen {req.dlen}, the same")
 
 acomp_request_free(req)
 crypto_free_acomp(acomp)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import acrypto
 from acrypto import kernel
 
 ROOT = Path(__file__).parents[2]
@@ -48,3 +49,17 @@ def test_importing_acrypto_does_not_bring_the_kernel() -> None:
     """Nobody pays for this face who does not ask for it."""
     code = "import sys, acrypto; assert 'acrypto.kernel' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", [name for name in kernel.__all__ if re.match("crypto_free_", name)])
+def test_there_is_nothing_to_free_of_nothing(name: str) -> None:
+    """As in the kernel, which asks IS_ERR_OR_NULL."""
+    for nothing in (None, kernel.ERR_PTR(-kernel.ENOENT)):
+        getattr(kernel, name)(nothing)
+
+
+@pytest.mark.parametrize("name", [name for name in kernel.__all__ if re.match("crypto_alloc_", name)])
+def test_a_name_is_text(name: str) -> None:
+    for odd in (b"deflate", None, 5):
+        with pytest.raises(acrypto.UsageError, match="a name is text"):
+            getattr(kernel, name)(odd)

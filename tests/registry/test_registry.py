@@ -5,94 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Iterator, Sequence
 
 import pytest
+from tests.registry.twins import PATIENCE, Liar, Slow, Twin, sha256
 
 import acrypto
 from acrypto import _core
-from acrypto.engines.base import Engine
 from acrypto.model.offers import Offer
 from acrypto.model.shapes import Shape
-
-#: Seconds after which something that should have happened has not.
-PATIENCE = 30.0
-
-
-class Twin(Engine):
-    """Does what the one-shots do, honestly, under other names and at another price."""
-
-    def __init__(self, *offers: Offer, name: str = "twin") -> None:
-        self.name = name
-        self._offers = offers
-        self.closed = threading.Event()
-
-    def offers(self) -> Sequence[Offer]:
-        return self._offers
-
-    def submit(self, burst: Sequence[_core.Job]) -> int:
-        for job in burst:
-            job.complete([self.do(job, *unit) for unit in job.units])
-        return len(burst)
-
-    def do(self, job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
-        params = dict(job.params)
-        key = params.pop("key", b"")
-        try:
-            match job.operation:
-                case "digest":
-                    return _core.digest(job.algorithm, source)
-                case "mac":
-                    return _core.mac(job.algorithm, key, source, **params)
-                case "verify":
-                    _core.verify(job.algorithm, key, tag, source, **params)
-                    return b""
-                case "compress":
-                    return bytes(_core.compress(job.algorithm, source))
-                case "decompress":
-                    return bytes(_core.decompress(job.algorithm, source, max_output=job.max_output))
-                case "encrypt":
-                    return bytes(_core.encrypt(job.algorithm, key, nonce, source, ad or None, **params))
-                case _:
-                    return bytes(_core.decrypt(job.algorithm, key, nonce, source, ad or None, **params))
-        except acrypto.AcryptoError as error:
-            return error
-
-    def close(self) -> None:
-        self.closed.set()
-
-
-class Liar(Twin):
-    """Gets one bit of everything wrong."""
-
-    def do(self, job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
-        right = super().do(job, source, nonce, ad, tag)
-        return bytes([right[0] ^ 1]) + right[1:] if isinstance(right, bytes) and right else right
-
-
-class Slow(Twin):
-    """Answers nothing before it is told to."""
-
-    def __init__(self, *offers: Offer) -> None:
-        super().__init__(*offers, name="slow")
-        self.asked = threading.Event()
-        self.go = threading.Event()
-
-    def submit(self, burst: Sequence[_core.Job]) -> int:
-        self.asked.set()
-        assert self.go.wait(PATIENCE)
-        return super().submit(burst)
-
-
-@pytest.fixture
-def layer() -> Iterator[acrypto.Layer]:
-    with acrypto.open(settings=acrypto.Settings(workers=2)) as opened:
-        yield opened
-
-
-def sha256(driver: str = "sha256-twin", priority: int = 200) -> Offer:
-    return Offer("sha256", driver, priority)
-
 
 # ---- Who wins a name
 
@@ -506,87 +426,3 @@ def test_a_composition_whose_part_lies_fails_its_own_test(layer: acrypto.Layer) 
     HalfLiar.seen = 1
     with pytest.raises(acrypto.NoEngine, match="failed its self-test"):
         layer.transform("authenc(hmac(sha256),cbc(aes))", key=bytes([8, 0, 1, 0, 0, 0, 0, 16]) + bytes(48))
-
-
-# ---- What is wrong with an engine is its own misfortune
-
-
-@pytest.mark.parametrize("holds", [False, True])
-def test_closing_does_not_wait_for_a_part_that_never_comes(holds: bool) -> None:
-    """An engine that refuses, or keeps, its jobs does not keep a composition's worker for ever."""
-
-    class Stuck(Twin):
-        def __init__(self) -> None:
-            super().__init__(Offer("cbc(aes)", "cbc-aes-stuck", 300), name="stuck")
-            self.asked = threading.Event()
-            self.is_stuck = False
-            self.kept: list[_core.Job] = []
-
-        def submit(self, burst: Sequence[_core.Job]) -> int:
-            if not self.is_stuck:
-                return super().submit(burst)
-            self.asked.set()
-            self.kept += burst if holds else []
-            return len(burst) if holds else 0
-
-        def close(self) -> None:
-            self.kept.clear()
-
-    engine = Stuck()
-    layer = acrypto.open([engine, "software"])
-    transform = layer.transform("cts(cbc(aes))", key=bytes(16))
-    engine.is_stuck = True
-    operation = transform.encrypt(bytes(16), bytes(40))
-    assert engine.asked.wait(PATIENCE)
-    closing = threading.Thread(target=layer.close)
-    closing.start()
-    closing.join(PATIENCE)
-    assert not closing.is_alive()
-    with pytest.raises((acrypto.ClosedError, acrypto.DeviceLost)):
-        operation.wait(PATIENCE)
-
-
-@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
-def test_an_interrupted_proof_leaves_nobody_waiting(
-    layer: acrypto.Layer, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def prove(_subject: object) -> str:
-        raise error
-
-    monkeypatch.setenv("ACRYPTO_CACHE", "")  # what passed before would not be asked
-
-    with monkeypatch.context() as patched:
-        patched.setattr("acrypto.registry.selftest.prove", prove)
-        if error is KeyboardInterrupt:
-            with pytest.raises(KeyboardInterrupt):
-                layer.register(Twin(sha256()))
-            assert "sha256-twin" not in {row.driver for row in layer.offers()}
-        else:
-            layer.register(Twin(sha256()))
-            assert {row.selftest for row in layer.offers() if row.driver == "sha256-twin"} == {"failed"}
-        with pytest.raises((acrypto.NoEngine, KeyboardInterrupt)):
-            layer.find("cts(cbc(aes))")
-    before = len(layer.offers())
-    with pytest.raises(acrypto.NoEngine):
-        layer.find("cts(cbc(aes))")  # at once, and not after a minute
-    assert len(layer.offers()) == before
-    layer.selftest()
-    assert layer.find("cts(cbc(aes))").selftest == "passed"
-
-
-def test_sizes_that_cannot_be_are_refused(layer: acrypto.Layer) -> None:
-    with pytest.raises(acrypto.UsageError, match="nonce=35184372088832"):
-        layer.register(Twin(Offer("own", "own-twin", 1, kind="aead", shape=Shape(nonce=1 << 45))))
-
-
-def test_the_largest_priority_still_makes_compositions(layer: acrypto.Layer) -> None:
-    layer.register(Twin(Offer("cbc(aes)", "cbc-aes-twin", (1 << 31) - 1)))
-    assert layer.find("authenc(hmac(sha256),cbc(aes))").priority == (1 << 31) - 1
-    assert layer.find("cryptd(cbc(aes))").driver == "cryptd(cbc-aes-twin)"
-
-
-def test_an_engine_in_python_is_no_host_whatever_it_says(layer: acrypto.Layer) -> None:
-    """Compositions of its offers run on a device of ours, even of offers that complete in the call."""
-    layer.register(Twin(Offer("cbc(aes)", "cbc-aes-twin", 300, asynchronous=False)))
-    row = layer.find("cts(cbc(aes))")
-    assert (row.device, row.selftest, row.asynchronous) == ("template0", "passed", True)

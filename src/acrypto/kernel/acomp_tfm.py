@@ -125,9 +125,10 @@ def crypto_alloc_acomp(alg_name: str, type: int = 0, mask: int = 0) -> CryptoAco
     return tfm
 
 
-def crypto_free_acomp(tfm: CryptoAcomp) -> None:
-    """Frees a compressor; using it afterwards raises `UsageError`."""
-    tfm.free()
+def crypto_free_acomp(tfm: CryptoAcomp | ErrPtr | None) -> None:
+    """Frees a compressor; using it afterwards raises `UsageError`. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_acomp_alg_name(tfm: CryptoAcomp) -> str:

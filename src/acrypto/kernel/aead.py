@@ -134,9 +134,10 @@ def crypto_alloc_aead(alg_name: str, type: int = 0, mask: int = 0) -> CryptoAead
     return ErrPtr(found) if isinstance(found, int) else CryptoAead(found)
 
 
-def crypto_free_aead(tfm: CryptoAead) -> None:
-    """Frees an AEAD, and wipes its key."""
-    tfm.free()
+def crypto_free_aead(tfm: CryptoAead | ErrPtr | None) -> None:
+    """Frees an AEAD, and wipes its key. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_aead_driver_name(tfm: CryptoAead) -> str:

@@ -48,9 +48,10 @@ def crypto_alloc_ahash(alg_name: str, type: int = 0, mask: int = 0) -> CryptoAha
     return hashing.allocate(CryptoAhash, alg_name, type, mask)
 
 
-def crypto_free_ahash(tfm: CryptoAhash) -> None:
-    """Frees a digest, and wipes its key."""
-    tfm.free()
+def crypto_free_ahash(tfm: CryptoAhash | ErrPtr | None) -> None:
+    """Frees a digest, and wipes its key. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_ahash_alg_name(tfm: CryptoAhash) -> str:

@@ -67,9 +67,10 @@ def crypto_alloc_akcipher(alg_name: str, type: int = 0, mask: int = 0) -> Crypto
     return ErrPtr(found) if isinstance(found, int) else CryptoAkcipher(found)
 
 
-def crypto_free_akcipher(tfm: CryptoAkcipher) -> None:
-    """Frees it, and wipes its key."""
-    tfm.free()
+def crypto_free_akcipher(tfm: CryptoAkcipher | ErrPtr | None) -> None:
+    """Frees it, and wipes its key. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_akcipher_maxsize(tfm: CryptoAkcipher) -> int:

@@ -10,7 +10,7 @@ from acrypto.kernel import codec
 from acrypto.kernel.algs import CRYPTO_ALG_ASYNC, CRYPTO_MAX_ALG_NAME, CompAlg
 from acrypto.kernel.context import current
 from acrypto.kernel.errno import EINVAL, EIO, ELIBBAD, ENAMETOOLONG, ENOENT, ENOSPC, ETIMEDOUT, ErrPtr
-from acrypto.kernel.lookup import find
+from acrypto.kernel.lookup import check_name, find
 from acrypto.kernel.tfm import CryptoTfm
 from acrypto.model.errors import AcryptoError, DeadlineExceeded, UsageError
 
@@ -60,6 +60,7 @@ class CryptoComp(CryptoTfm):
 def crypto_alloc_comp(alg_name: str, type: int = 0, mask: int = 0) -> LegacyComp | CryptoComp | ErrPtr:
     """A legacy compressor by the name of an algorithm or driver; on failure an `ErrPtr`, as `crypto_alloc_acomp`."""
     kernel = current()
+    check_name(alg_name)
     if len(alg_name) > CRYPTO_MAX_ALG_NAME:
         return ErrPtr(-ENAMETOOLONG)
     if mask & type & CRYPTO_ALG_ASYNC:
@@ -119,9 +120,10 @@ def crypto_has_comp(alg_name: str, type: int = 0, mask: int = 0) -> int:
     return 1
 
 
-def crypto_free_comp(tfm: LegacyComp | CryptoComp) -> None:
-    """Frees a compressor; using it afterwards raises `UsageError`."""
-    tfm.free()
+def crypto_free_comp(tfm: LegacyComp | CryptoComp | ErrPtr | None) -> None:
+    """Frees a compressor; using it afterwards raises `UsageError`. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_comp_name(tfm: LegacyComp | CryptoComp) -> str:

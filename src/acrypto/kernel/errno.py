@@ -63,6 +63,8 @@ class ErrPtr:
         object.__setattr__(self, "err", err)
 
     def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)  # Python's own question, not the caller's
         raise errors.UsageError(f"this is ERR_PTR({errname(self.err)}), not an object: check it with IS_ERR()")
 
     def __bool__(self) -> bool:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from acrypto.kernel.context import Kernel
 
+_type = type  # which the kernel's calls take for the name of an argument
+
 #: The kernel's name for an algorithm, ours, and what must be set to make ours the same.
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "lz4": ("lz4-block", {}),
@@ -121,6 +123,7 @@ def find(kernel: Kernel, name: str, kinds: tuple[str, ...], type: int, mask: int
     `-ETIMEDOUT` (did not end it in 60 seconds), `-EAGAIN` (appeared and went), `-EINVAL` (parts that cannot be combined
     so), `-ENAMETOOLONG`.
     """
+    check_name(name)
     if len(name) > CRYPTO_MAX_ALG_NAME:
         return -ENAMETOOLONG
     try:
@@ -151,6 +154,12 @@ def find(kernel: Kernel, name: str, kinds: tuple[str, ...], type: int, mask: int
                     params=params,
                 )  # fmt: skip
     return err
+
+
+def check_name(name: object) -> None:
+    """Raises a clear error if a name is no text: in C it could be nothing else."""
+    if not isinstance(name, str):
+        raise UsageError(f"a name is text, and not {_type(name).__name__}")
 
 
 def _tries(name: str) -> Iterator[tuple[str, dict[str, Any]]]:

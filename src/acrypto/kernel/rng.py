@@ -24,9 +24,10 @@ def crypto_alloc_rng(alg_name: str, type: int = 0, mask: int = 0) -> CryptoRng |
     return ErrPtr(found) if isinstance(found, int) else CryptoRng(found)
 
 
-def crypto_free_rng(tfm: CryptoRng) -> None:
-    """Frees a generator."""
-    tfm.free()
+def crypto_free_rng(tfm: CryptoRng | ErrPtr | None) -> None:
+    """Frees a generator. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_rng_alg_name(tfm: CryptoRng) -> str:

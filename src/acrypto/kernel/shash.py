@@ -36,9 +36,10 @@ def crypto_alloc_shash(alg_name: str, type: int = 0, mask: int = 0) -> CryptoSha
     return hashing.allocate(CryptoShash, alg_name, type & ~CRYPTO_ALG_ASYNC, mask | CRYPTO_ALG_ASYNC)
 
 
-def crypto_free_shash(tfm: CryptoShash) -> None:
-    """Frees a digest, and wipes its key."""
-    tfm.free()
+def crypto_free_shash(tfm: CryptoShash | ErrPtr | None) -> None:
+    """Frees a digest, and wipes its key. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_shash_alg_name(tfm: CryptoShash) -> str:

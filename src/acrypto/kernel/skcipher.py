@@ -51,9 +51,10 @@ def crypto_alloc_skcipher(alg_name: str, type: int = 0, mask: int = 0) -> Crypto
     return ErrPtr(found) if isinstance(found, int) else CryptoSkcipher(found)
 
 
-def crypto_free_skcipher(tfm: CryptoSkcipher) -> None:
-    """Frees a cipher, and wipes its key."""
-    tfm.free()
+def crypto_free_skcipher(tfm: CryptoSkcipher | ErrPtr | None) -> None:
+    """Frees a cipher, and wipes its key. Of None or an `ErrPtr` there is nothing to free."""
+    if not isinstance(tfm, ErrPtr | None):
+        tfm.free()
 
 
 def crypto_skcipher_driver_name(tfm: CryptoSkcipher) -> str:

@@ -200,6 +200,9 @@ class Layer:
             DeadlineExceeded: what could is being tested by another thread, for over a minute.
             UsageError: a parameter is wrong, missing, or not the algorithm's.
             ClosedError: the layer is closed.
+
+        Usually takes microseconds. The first transform of a composition builds and proves it, some 10 ms; keying one
+        whose parts run elsewhere, or a name that another thread is testing, may block this thread for longer.
         """
         parameters = {
             "key": key,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: Most jobs that are offered to an engine at once.
 BURST = 64
+#: Seconds that an engine has to return when its device closes.
+LET_GO = 10.0
 #: Seconds until jobs that an engine refused are offered again.
 RETRY = 0.001
 
@@ -62,7 +64,15 @@ class Pump(threading.Thread):
         return accepted
 
     def stop(self) -> None:
-        """Waits for the engine to let go; after the device was closed."""
+        """Waits for the engine to let go, for a while; after the device was closed."""
         self._closing.set()
-        if threading.current_thread() is not self:  # an engine may take itself out of its layer
-            self.join()
+        if threading.current_thread() is self:
+            return  # an engine may take itself out of its layer
+        self.join(LET_GO)
+        if self.is_alive():
+            import logging
+
+            name = self._engine.name
+            logging.getLogger("acrypto").warning(
+                f"the engine {name} has not returned from submit() {LET_GO:g} s after closing: its thread is left"
+            )

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 #: Seconds that an allocation waits for somebody else's self-test, as in the kernel.
 PATIENCE = 60.0
+#: Seconds that all self-tests of one device may take; software takes tenths.
+DEVICE_S = 10.0
 #: Bytes of a key, a digest or the like, at most.
 MOST_SIZE = 1 << 16
 
@@ -153,8 +155,9 @@ class Registry:
             self._entries.update((entry.id, entry) for entry in entries)
             self._engines[device] = engine
         if engine.selftest:
+            until = time.monotonic() + DEVICE_S
             for entry in entries:
-                self._prove(entry)
+                self._prove(entry, until=until)
         else:
             for entry in entries:
                 self._settle(entry, UNPROVEN)
@@ -190,8 +193,8 @@ class Registry:
 
     # ---- Proof
 
-    def _prove(self, entry: _Entry, *, again: bool = False) -> None:
-        """Runs the self-test of an offer, unless this build passed it before."""
+    def _prove(self, entry: _Entry, *, again: bool = False, until: float | None = None) -> None:
+        """Runs the self-test of an offer, unless this build passed it before; at `until` its device's time is up."""
         offer = entry.offer
         key = self._verdicts.key(entry.identity, offer.driver, offer.algorithm)
         if not again and self._verdicts.has(key):
@@ -203,6 +206,8 @@ class Registry:
         reason, started = "", time.perf_counter()
         random = functools.partial(self._native.random_of, entry.id) if offer.kind == "random" else None
         try:
+            if until is not None and time.monotonic() >= until:
+                raise SelfTestFailed(f"the self-tests of this device took longer than {DEVICE_S:g} s together")
             entry.note = prove(Subject(offer, self._transforms(entry), self._reference(entry), random))
         except SelfTestFailed as failure:
             reason = str(failure)
