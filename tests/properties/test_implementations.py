@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.registry.twins import PATIENCE, Twin
 
 import acrypto
-from acrypto import _core
-from acrypto.engines.base import Engine
 from acrypto.model.offers import Offer
 
-PATIENCE = 30.0
 #: What the engine written in Python does, beside the software engine.
 TWINS = ("sha256", "sha3-512", "hmac(sha256)", "cbc(aes)", "ctr(aes)", "ecb(aes)", "gcm(aes)", "deflate", "zstd")
 
@@ -54,55 +52,22 @@ KEYS = {"rfc3686": 20, "rfc4106": 20, "rfc4543": 20}
 BLOB = bytes([8, 0, 1, 0, 0, 0, 0, 16])
 
 
-class Twin(Engine):
-    """The one-shots, as an engine written in Python."""
-
-    name = "twin"
-
-    def offers(self) -> Sequence[Offer]:
-        return [Offer(name, f"{name.replace('(', '-').replace(')', '')}-twin", 10) for name in TWINS]
-
-    def submit(self, burst: Sequence[_core.Job]) -> int:
-        for job in burst:
-            job.complete([self._do(job, *unit) for unit in job.units])
-        return len(burst)
-
-    @staticmethod
-    def _do(job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
-        params = dict(job.params)
-        key = params.pop("key", b"")
-        try:
-            match job.operation:
-                case "digest":
-                    return _core.digest(job.algorithm, source)
-                case "mac":
-                    return _core.mac(job.algorithm, key, source, **params)
-                case "verify":
-                    _core.verify(job.algorithm, key, tag, source, **params)
-                    return b""
-                case "compress":
-                    return bytes(_core.compress(job.algorithm, source, **params))
-                case "decompress":
-                    return bytes(_core.decompress(job.algorithm, source, max_output=job.max_output))
-                case "encrypt":
-                    return bytes(_core.encrypt(job.algorithm, key, nonce, source, ad or None, **params))
-                case _:
-                    return bytes(_core.decrypt(job.algorithm, key, nonce, source, ad or None, **params))
-        except acrypto.AcryptoError as error:
-            return error
+def twin() -> Twin:
+    """An engine written in Python, weaker than all others."""
+    return Twin(*(Offer(name, f"{name.replace('(', '-').replace(')', '')}-twin", 10) for name in TWINS))
 
 
 @pytest.fixture(scope="module")
 def several() -> Iterator[acrypto.Layer]:
     with acrypto.open(settings=acrypto.Settings(workers=2)) as layer:
-        layer.register(Twin())
+        layer.register(twin())
         yield layer
 
 
 def ways(kind: str) -> st.SearchStrategy[tuple[str, str, str]]:
     """A name of a kind, and two different ways to get there."""
     with acrypto.open() as layer:
-        layer.register(Twin())
+        layer.register(twin())
         names = [name for name in WAYS if layer.find(name).kind == kind]
     pairs = [(name, one, other) for name in names for one in WAYS[name] for other in WAYS[name] if one != other]
     return st.sampled_from(pairs)

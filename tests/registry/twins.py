@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-import acrypto
 from acrypto import _core
 from acrypto.engines.base import Engine
 from acrypto.model.offers import Offer
+from acrypto.testing.gate import by_one_shots
 
 #: Seconds after which something that should have happened has not.
 PATIENCE = 30.0
@@ -31,27 +31,7 @@ class Twin(Engine):
         return len(burst)
 
     def do(self, job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
-        params = dict(job.params)
-        key = params.pop("key", b"")
-        try:
-            match job.operation:
-                case "digest":
-                    return _core.digest(job.algorithm, source)
-                case "mac":
-                    return _core.mac(job.algorithm, key, source, **params)
-                case "verify":
-                    _core.verify(job.algorithm, key, tag, source, **params)
-                    return b""
-                case "compress":
-                    return bytes(_core.compress(job.algorithm, source))
-                case "decompress":
-                    return bytes(_core.decompress(job.algorithm, source, max_output=job.max_output))
-                case "encrypt":
-                    return bytes(_core.encrypt(job.algorithm, key, nonce, source, ad or None, **params))
-                case _:
-                    return bytes(_core.decrypt(job.algorithm, key, nonce, source, ad or None, **params))
-        except acrypto.AcryptoError as error:
-            return error
+        return by_one_shots(job, source, nonce, ad, tag)
 
     def close(self) -> None:
         self.closed.set()

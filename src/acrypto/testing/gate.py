@@ -55,7 +55,7 @@ class Gate(Engine):
         for job in burst:
             units = job.units
             self.order.extend(source for source, *_ in units)
-            job.complete([_do(job, *unit) for unit in units])
+            job.complete([by_one_shots(job, *unit) for unit in units])
         return len(burst)
 
     def close(self) -> None:
@@ -63,7 +63,8 @@ class Gate(Engine):
         self._open.set()
 
 
-def _do(job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
+def by_one_shots(job: _core.Job, source: bytes, nonce: bytes, ad: bytes, tag: bytes) -> bytes | Exception:
+    """One unit of a job, done rightly: the result, or the error that it is to end with."""
     name, parameters = job.algorithm, dict(job.params)
     key = parameters.pop("key", b"")
     try:
