@@ -51,6 +51,7 @@ class CryptoAlg:
     Attributes:
         cra_refcnt: transforms that use it.
         sleeps, slept_in: calls that can block, made where it must not, and the first of them.
+        suspicions: calls of it that took long and hardly used a CPU, with nothing seen that can block.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class CryptoAlg:
         self.cra_refcnt = 0
         self.sleeps = 0
         self.slept_in = ""
+        self.suspicions = 0
 
     def check(self) -> int:
         """0, or what is wrong with it: `-EINVAL` or `-ENAMETOOLONG`."""

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 #: Seconds that all self-tests of one device may take; software takes tenths.
 DEVICE_S = 10.0
+#: Seconds after which who waits for users looks whether there are any left.
+LOOK_S = 0.5
 #: Bytes of a key, a digest or the like, at most.
 MOST_SIZE = 1 << 16
 
@@ -430,13 +432,18 @@ class Registry:
             for entry in leaving:
                 self._withdraw(entry)
             self._changed.notify_all()
-        if not all(self._native.wait_free(entry.id, 0.0) for entry in leaving):
-            gc.collect()  # a transform in a frame of a traceback is nobody's, and would be waited for
         for entry in leaving:
-            left = None if until is None else max(until - time.monotonic(), 0.0)
-            if not self._native.wait_free(entry.id, left):
-                message = f"{entry.offer.driver} has left, and is still used {timeout:g} seconds later"
-                raise DeadlineExceeded(message)
+            while not self._native.wait_free(entry.id, 0.0):
+                # What nobody can use any more must not be waited for: operations that threads have not looked at since
+                # they ended, and transforms in the frames of a traceback.
+                self._native.pinned()
+                gc.collect()
+                left = LOOK_S if until is None else min(until - time.monotonic(), LOOK_S)
+                if self._native.wait_free(entry.id, max(left, 0.0)):
+                    break
+                if until is not None and time.monotonic() >= until:
+                    message = f"{entry.offer.driver} has left, and is still used {timeout:g} seconds later"
+                    raise DeadlineExceeded(message)
 
     def _withdraw(self, entry: _Entry) -> None:
         if self._entries.pop(entry.id, None) is None:
