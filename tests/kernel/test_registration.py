@@ -461,3 +461,41 @@ def test_many_register_at_once(kernel: Kernel) -> None:
     assert sorted(codes) == [-EEXIST] * 4 + [0, 0]
     for number in range(2):
         assert round_trip(crypto_alloc_acomp(f"zz-py{number}")) == TEXT
+
+
+def test_one_that_raises_is_told_once_and_not_blamed_for_sleeping(
+    kernel: Kernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raises(*_arguments: object) -> int:
+        raise KeyError("own")
+
+    alg = scomp("zz", "zz-raises", compress=raises)
+    assert crypto_register_scomp(alg) == 0
+    assert crypto_alloc_acomp("zz-raises") == ERR_PTR(-ELIBBAD)
+    assert (alg.sleeps, alg.suspicions) == (0, 0)
+    assert alg.raised > 0
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_an_interrupted_registration_leaves_the_name_free(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_engine: object) -> str:
+        raise KeyboardInterrupt
+
+    for make, register, unregister in (
+        (scomp, crypto_register_scomp, crypto_unregister_scomp),
+        (comp, crypto_register_alg, crypto_unregister_alg),
+    ):
+        alg = make("zz", "zz-again")
+        with monkeypatch.context() as patched:
+            patched.setattr("acrypto.layer.layer.Layer.register", lambda _layer, engine: interrupted(engine))
+            with pytest.raises(KeyboardInterrupt):
+                register(alg)
+        assert register(alg) == 0
+        assert unregister(alg) == 0
+
+
+def test_a_legacy_one_that_failed_is_not_there(kernel: Kernel) -> None:
+    alg = comp("zz", "zz-wrong", coa_decompress=lambda tfm, src, dst: 0)
+    assert crypto_register_alg(alg) == 0
+    assert not crypto_has_alg("zz-wrong")
+    assert not crypto_has_alg("zz")

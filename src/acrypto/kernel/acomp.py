@@ -119,7 +119,7 @@ def _scomp(req: AcompReq, compress: bool) -> int:
 def implemented(req: AcompReq, alg: AcompAlg, compress: bool) -> int:
     """Hands a request to an implementation that works on requests."""
     req.begin()
-    err = codec.guarded(alg.cra_driver_name, lambda: (alg.compress if compress else alg.decompress)(req))
+    err = codec.guarded(alg, lambda: (alg.compress if compress else alg.decompress)(req))
     return req.returned(err)
 
 

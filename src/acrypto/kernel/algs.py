@@ -52,6 +52,7 @@ class CryptoAlg:
         cra_refcnt: transforms that use it.
         sleeps, slept_in: calls that can block, made where it must not, and the first of them.
         suspicions: calls of it that took long and hardly used a CPU, with nothing seen that can block.
+        raised: times that it raised instead of returning a code.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class CryptoAlg:
         self.sleeps = 0
         self.slept_in = ""
         self.suspicions = 0
+        self.raised = 0
 
     def check(self) -> int:
         """0, or what is wrong with it: `-EINVAL` or `-ENAMETOOLONG`."""

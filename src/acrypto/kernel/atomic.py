@@ -7,7 +7,8 @@ the hook does not see arguments.
 
 What the hook does not see (`with lock:`, C code that blocks within itself) shows by the clocks: a call that took long
 and hardly used a CPU has slept, or was kept from running by the machine or by the interpreter's other threads. Which of
-the two is not known, so that is a suspicion, counted and logged as such, and only beyond `SUSPICIOUS_S`.
+the two is not known, so that is a suspicion, counted and logged as such, only beyond `SUSPICIOUS_S`, and only if the
+process' other threads did not use the CPU meanwhile, whom it may have waited for.
 """
 
 from __future__ import annotations
@@ -123,13 +124,16 @@ def atomic(implementation: Watched) -> Iterator[None]:
                 sys.setprofile(watch)
 
     counted, started, used = implementation.sleeps, time.perf_counter(), time.thread_time()
+    everybody = time.process_time()
     sys.setprofile(watch)
     try:
         yield
     finally:
         sys.setprofile(before)
         lasted, used = time.perf_counter() - started, time.thread_time() - used
-        if implementation.sleeps == counted and lasted - used > SUSPICIOUS_S and used < BUSY * lasted:
+        others = time.process_time() - everybody - used
+        is_idle = used < BUSY * lasted and others < (lasted - used) / 2
+        if implementation.sleeps == counted and lasted - used > SUSPICIOUS_S and is_idle:
             implementation.suspicions += 1
             if implementation.suspicions == 1:
                 log.warning(

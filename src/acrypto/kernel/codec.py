@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from acrypto.kernel.algs import CompAlg, ScompAlg
+from acrypto.kernel.algs import CompAlg, CryptoAlg, ScompAlg
 from acrypto.kernel.atomic import atomic
 from acrypto.kernel.errno import EIO, ENOMEM, ErrPtr, errno_of
 
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("acrypto.kernel")
 
 
-def guarded(driver: str, call: Callable[[], int]) -> int:
-    """What an implementation returns; `-EIO`, and a line in the log, if it raises instead."""
+def guarded(alg: CryptoAlg, call: Callable[[], int]) -> int:
+    """What an implementation returns; `-EIO`, and the first time a line in the log, if it raises instead."""
     try:
         return call()
     except Exception as error:
         try:
             return errno_of(error)
         except Exception:
-            log.exception("%s raised", driver)
+            alg.raised += 1
+            if alg.raised == 1:
+                log.exception("%s raised", alg.cra_driver_name)
             return -EIO
 
 
@@ -43,7 +45,7 @@ def of_layer(transform: _core.Transform, src: memoryview, dst: memoryview, *, co
 def of_comp(tfm: object, alg: CompAlg, src: memoryview, dst: memoryview, *, compress: bool) -> int:
     """One run of a legacy compressor."""
     function = alg.coa_compress if compress else alg.coa_decompress
-    return guarded(alg.cra_driver_name, lambda: function(tfm, src, dst))
+    return guarded(alg, lambda: function(tfm, src, dst))
 
 
 def of_scomp(
@@ -51,8 +53,12 @@ def of_scomp(
 ) -> int:
     """One run of a synchronous compressor, where it must not sleep."""
     function = alg.compress if compress else alg.decompress
-    with atomic(alg) if kernel.sleep_check else contextlib.nullcontext():
-        return guarded(alg.cra_driver_name, lambda: function(tfm, src, dst, ctx))
+
+    def call() -> int:
+        with atomic(alg) if kernel.sleep_check else contextlib.nullcontext():
+            return function(tfm, src, dst, ctx)
+
+    return guarded(alg, call)
 
 
 def new_context(alg: ScompAlg) -> object | ErrPtr:

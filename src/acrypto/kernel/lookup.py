@@ -179,7 +179,11 @@ def crypto_has_alg(name: str, type: int = 0, mask: int = 0) -> int:
     """1 if an allocation of this name and type would succeed, else 0."""
     kinds = KINDS.get(type & CRYPTO_ALG_TYPE_MASK) or tuple(kind for row in KINDS.values() for kind in row)
     kernel = current()
-    legacy = [alg for alg in kernel.comps.values() if name in {alg.cra_name, alg.cra_driver_name}]
+    legacy = [
+        row
+        for row in kernel.legacy_rows()
+        if row.selftest == "passed" and name in {row.driver, kernel.comps[row.driver].cra_name}
+    ]
     if legacy and "compression" in kinds and type & CRYPTO_ALG_TYPE_MASK in {0, CRYPTO_ALG_TYPE_COMPRESS}:
         return 1
     return int(not isinstance(find(kernel, name, kinds, type, mask), int))

@@ -117,10 +117,12 @@ def _register(alg: CompAlg | ScompAlg | AcompAlg) -> int:
         _table(kernel, alg)[alg.cra_driver_name] = alg
     try:
         device = _layer(kernel, alg).register(Adapter(kernel, alg))
-    except AcryptoError as error:
+    except BaseException as error:
         with kernel.lock:
             del _table(kernel, alg)[alg.cra_driver_name]
-        return errno_of(error)
+        if isinstance(error, AcryptoError):
+            return errno_of(error)
+        raise
     with kernel.lock:
         kernel.devices[alg.cra_driver_name] = device
         if len(kernel.devices) == 1:
