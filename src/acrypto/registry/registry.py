@@ -30,11 +30,13 @@ from acrypto.model.errors import (
     UnknownAlgorithm,
     UsageError,
 )
-from acrypto.model.names import MAX_NAME, parse
-from acrypto.model.offers import KINDS, Offer
-from acrypto.model.shapes import Shape, shape_of
+from acrypto.model.names import parse
+from acrypto.model.offers import Offer
+from acrypto.model.shapes import Shape
+from acrypto.registry.admission import KNOWN, admit
+from acrypto.registry.entry import FAILED, LARVAL, PASSED, UNPROVEN, Entry
 from acrypto.registry.listing import OfferRow
-from acrypto.registry.templates import MOST_PRIORITY, TEMPLATES
+from acrypto.registry.templates import TEMPLATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,60 +51,8 @@ PATIENCE = 60.0
 DEVICE_S = 10.0
 #: Seconds after which who waits for users looks whether there are any left.
 LOOK_S = 0.5
-#: Bytes of a key, a digest or the like, at most.
-MOST_SIZE = 1 << 16
-
-LARVAL, PASSED, FAILED, UNPROVEN = "larval", "passed", "failed", "unproven"
 
 _TIMING = {True: "asynchronous", False: "synchronous"}
-
-#: What the core knows of its algorithms, by name.
-_KNOWN = {row["name"]: row for row in _core.algorithms()}
-
-
-class _Entry:
-    """One offer of one device."""
-
-    __slots__ = (
-        "device",
-        "engine",
-        "id",
-        "identity",
-        "is_wrapper",
-        "note",
-        "offer",
-        "parts",
-        "reason",
-        "runs_here",
-        "seconds",
-        "state",
-    )
-
-    def __init__(
-        self, number: int, offer: Offer, device: str, engine: str, identity: str | None, *, runs_here: bool
-    ) -> None:
-        self.id = number
-        self.offer = offer
-        self.device = device
-        self.engine = engine
-        self.identity = identity
-        self.state = LARVAL
-        self.reason = ""
-        self.note = ""
-        self.seconds = 0.0
-        self.parts: list[_Entry] = []
-        self.is_wrapper = False
-        self.runs_here = runs_here
-
-    @property
-    def is_visible(self) -> bool:
-        return self.state in {PASSED, UNPROVEN}
-
-    def is_made_of(self, other: _Entry) -> bool:
-        return self is other or any(part.is_made_of(other) for part in self.parts)
-
-    def answers(self, name: str) -> bool:
-        return name in {self.offer.algorithm, self.offer.driver}
 
 
 class Registry:
@@ -123,7 +73,7 @@ class Registry:
         self._verdicts = verdicts
         self._log = log
         self._changed = threading.Condition(threading.RLock())
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, Entry] = {}
         self._engines: dict[str, Engine] = {}
         #: Names being built, and names of compositions that are called otherwise (`cryptd(gcm(aes))`).
         self._building: set[str] = set()
@@ -148,10 +98,10 @@ class Registry:
             UsageError: an offer is malformed, or its driver name is taken. Nothing was entered.
         """
         with self._changed:
-            self._check(engine.name, offers)
+            admit(engine.name, offers, {entry.offer.driver: entry.engine for entry in self._entries.values()})
             made = self._native.register(device, [_as_row(offer) for offer in offers])
             entries = [
-                _Entry(number, offer, device, engine.name, identity, runs_here=runs_here)
+                Entry(number, offer, device, engine.name, identity, runs_here=runs_here)
                 for number, offer in zip(made, offers, strict=True)
             ]
             self._entries.update((entry.id, entry) for entry in entries)
@@ -165,37 +115,9 @@ class Registry:
                 self._settle(entry, UNPROVEN)
         self._verdicts.save()
 
-    def _check(self, engine: str, offers: Sequence[Offer]) -> None:
-        taken = {entry.offer.driver: entry.engine for entry in self._entries.values()}
-        own = set()
-        for offer in offers:
-            parse(offer.algorithm)
-            _check_driver(offer.driver)
-            if offer.driver in own:
-                raise UsageError(f"engine {engine} offers the driver {offer.driver} twice")
-            own.add(offer.driver)
-            if taken.get(offer.driver, engine) != engine:
-                raise UsageError(f"the driver {offer.driver} is taken by engine {taken[offer.driver]}")
-            if not -MOST_PRIORITY <= offer.priority <= MOST_PRIORITY:
-                raise UsageError(f"{offer.driver} bids {offer.priority}; a priority is within -2^31 and 2^31")
-            made_by = TEMPLATES.get(parse(offer.algorithm).base)
-            if not offer.kind and made_by is not None:
-                offer.kind = made_by.kind
-            if not offer.kind and offer.algorithm in _KNOWN:
-                offer.kind = _KNOWN[offer.algorithm]["kind"]
-                offer.insecure = offer.insecure or _KNOWN[offer.algorithm]["insecure"]
-            if offer.kind not in KINDS:
-                kinds = ", ".join(KINDS)
-                raise UsageError(f"{offer.driver} says {offer.kind!r} for its kind, which must be one of {kinds}")
-            if offer.shape is None:
-                offer.shape = shape_of(offer.algorithm)
-            for size in offer.shape.__slots__:
-                if not 0 <= getattr(offer.shape, size) <= MOST_SIZE:
-                    raise UsageError(f"{offer.driver} says {size}={getattr(offer.shape, size)}; at most {MOST_SIZE}")
-
     # ---- Proof
 
-    def _prove(self, entry: _Entry, *, again: bool = False, until: float | None = None) -> None:
+    def _prove(self, entry: Entry, *, again: bool = False, until: float | None = None) -> None:
         """Runs the self-test of an offer, unless this build passed it before; at `until` its device's time is up."""
         offer = entry.offer
         key = self._verdicts.key(entry.identity, offer.driver, offer.algorithm)
@@ -218,8 +140,10 @@ class Registry:
             raise
         except Exception as error:  # of an offer that is nonsense: it has failed, and nobody waits for it any more
             reason = f"{type(error).__name__}: {error}"
-        except BaseException:
-            self._settle(entry, FAILED, "interrupted")
+        except BaseException:  # Ctrl-C, say: nothing is known of it, and the next who asks may try again
+            with self._changed:
+                self._withdraw(entry)
+                self._changed.notify_all()
             raise
         entry.seconds = time.perf_counter() - started
         if reason:
@@ -230,10 +154,10 @@ class Registry:
             self._verdicts.add(key)
             self._settle(entry, PASSED)
 
-    def _transforms(self, entry: _Entry) -> Callable[..., _core.Transform]:
+    def _transforms(self, entry: Entry) -> Callable[..., _core.Transform]:
         return functools.partial(self._native.transform_of, entry.id)
 
-    def _reference(self, entry: _Entry) -> Callable[..., _core.Transform] | None:
+    def _reference(self, entry: Entry) -> Callable[..., _core.Transform] | None:
         """The software engine's own transform of the same algorithm, to compare with."""
         with self._changed:
             entries = list(self._entries.values())
@@ -242,7 +166,7 @@ class Registry:
                 return None if other.engine == entry.engine and not entry.parts else self._transforms(other)
         return None
 
-    def _settle(self, entry: _Entry, state: str, reason: str = "") -> None:
+    def _settle(self, entry: Entry, state: str, reason: str = "") -> None:
         with self._changed:
             entry.state = state
             entry.reason = reason
@@ -254,7 +178,7 @@ class Registry:
                     self._native.hide(entry.id)
             self._changed.notify_all()
 
-    def _rebuild_over(self, stronger: _Entry) -> None:
+    def _rebuild_over(self, stronger: Entry) -> None:
         """Withdraws what was made of weaker offers of the same name: the next allocation makes it of this one.
 
         And what a template made of that name itself: who does it in one pass wins, whatever the parts bid together.
@@ -297,7 +221,7 @@ class Registry:
 
     def _find(
         self, name: str, kind: str | None = None, asynchronous: bool | None = None, *, as_part: bool = False
-    ) -> _Entry:
+    ) -> Entry:
         until = time.monotonic() + self.patience
         while True:
             with self._changed:
@@ -322,7 +246,7 @@ class Registry:
             return found
         raise self._missing(name, made, kind, asynchronous)
 
-    def _best(self, name: str, kind: str | None, asynchronous: bool | None, *, as_part: bool) -> _Entry | None:
+    def _best(self, name: str, kind: str | None, asynchronous: bool | None, *, as_part: bool) -> Entry | None:
         visible = [entry for entry in self._entries.values() if entry.is_visible]
         alias = self._aliases.get(name)
         named = [e for e in visible if e.offer.driver == name] or [e for e in visible if e.id == alias]
@@ -334,7 +258,7 @@ class Registry:
         # The oldest of equals, as the core has it.
         return max(fitting, key=lambda entry: (entry.offer.priority, -entry.id), default=None)
 
-    def _missing(self, name: str, made: _Entry | None, kind: str | None, asynchronous: bool | None) -> AcryptoError:
+    def _missing(self, name: str, made: Entry | None, kind: str | None, asynchronous: bool | None) -> AcryptoError:
         with self._changed:
             entries = [entry for entry in self._entries.values() if entry.answers(name) or entry is made]
         failed = [f"{e.offer.driver} failed its self-test ({e.reason})" for e in entries if e.state == FAILED]
@@ -347,13 +271,13 @@ class Registry:
         for absent, reason in _core.absent():
             if name == absent:
                 return NoEngine(f"{name} is absent: {reason}")
-        if name in _KNOWN:
+        if name in KNOWN:
             return NoEngine(f"no device here offers {name}")
         return UnknownAlgorithm(f"no algorithm is called {name!r}")
 
     # ---- Templates
 
-    def _build(self, name: str) -> _Entry | None:
+    def _build(self, name: str) -> Entry | None:
         """Makes what a name with brackets says, if there is a template for it; proves and publishes it."""
         parsed = parse(name)
         template = TEMPLATES.get(parsed.base)
@@ -362,7 +286,7 @@ class Registry:
         if len(parsed.args) != template.arity:
             given = len(parsed.args)
             raise UsageError(f"{parsed.base} takes {template.arity} argument(s), and {name!r} gives {given}")
-        parts: list[_Entry] = []
+        parts: list[Entry] = []
 
         def part(inner: str) -> Offer:
             parts.append(self._find(inner, as_part=True))
@@ -394,7 +318,7 @@ class Registry:
             raise EngineError(f"a part of {name} was withdrawn while it was made; asking again may help")
         identities = [entry.identity for entry in parts]
         identity = None if None in identities else "+".join(sorted({str(identity) for identity in identities}))
-        entry = _Entry(number, offer, host, self._engine_of(host), identity, runs_here=runs_here)
+        entry = Entry(number, offer, host, self._engine_of(host), identity, runs_here=runs_here)
         entry.parts = parts
         entry.is_wrapper = not template.renames
         with self._changed:
@@ -409,7 +333,7 @@ class Registry:
         return self._engines[device].name if device in self._engines else device.rstrip("0123456789")
 
     @staticmethod
-    def _common_device(parts: list[_Entry]) -> str:
+    def _common_device(parts: list[Entry]) -> str:
         """The device that can run all parts in one go; else the one whose workers may wait for others."""
         devices = {entry.device for entry in parts}
         one = len(devices) == 1 and all(entry.runs_here for entry in parts)
@@ -445,7 +369,7 @@ class Registry:
                     message = f"{entry.offer.driver} has left, and is still used {timeout:g} seconds later"
                     raise DeadlineExceeded(message)
 
-    def _withdraw(self, entry: _Entry) -> None:
+    def _withdraw(self, entry: Entry) -> None:
         if self._entries.pop(entry.id, None) is None:
             return
         for other in list(self._entries.values()):
@@ -462,9 +386,9 @@ class Registry:
         with self._changed:
             return [self._row(entry) for entry in self._entries.values()]
 
-    def _row(self, entry: _Entry) -> OfferRow:
+    def _row(self, entry: Entry) -> OfferRow:
         offer = entry.offer
-        known = _KNOWN.get(offer.algorithm) if entry.engine == "software" and not entry.parts else None
+        known = KNOWN.get(offer.algorithm) if entry.engine == "software" and not entry.parts else None
         return OfferRow(
             algorithm=offer.algorithm,
             driver=offer.driver,
@@ -482,13 +406,6 @@ class Registry:
             library=known["library"] if known else "",
             id=entry.id,
         )
-
-
-def _check_driver(driver: str) -> None:
-    # Freer than an algorithm's name: one that does not follow the grammar cannot be an argument of a template, no more.
-    if not 0 < len(driver) <= MAX_NAME or not driver.isascii() or not driver.isprintable() or " " in driver:
-        shown = ascii(driver[:40])
-        raise UsageError(f"driver name {shown}: wanted 1 to {MAX_NAME} printable ASCII characters without blanks")
 
 
 def _as_row(offer: Offer) -> tuple[str, str, str, int, bool, tuple[int, int, int, int]]:
