@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -124,3 +126,90 @@ def test_closing_does_not_wait_for_ever_for_an_engine_that_does_not_return(
         operation.wait(PATIENCE)
     engine.go.set()
     assert engine.closed.wait(PATIENCE)
+
+
+# ---- Leaving while others work
+
+
+class Careful(Twin):
+    """Does one job at a time, when it is told to."""
+
+    def __init__(self, *offers: Offer) -> None:
+        super().__init__(*offers, name="careful")
+        self.selftest = False
+        self.go = threading.Event()
+
+    def submit(self, burst: Sequence[_core.Job]) -> int:
+        assert self.go.wait(PATIENCE)
+        return super().submit(burst[:1])
+
+
+def test_operations_in_flight_are_users(layer: acrypto.Layer) -> None:
+    """A device is not closed under what it is working on, though nobody holds the transform any more."""
+    engine = Careful(sha256("sha256-careful"))
+    device = layer.register(engine)
+    operations = [layer.digest("sha256", bytes([number])) for number in range(20)]
+    leaving = threading.Thread(target=layer.unregister, args=(device,))
+    leaving.start()
+    while device in {row.device for row in layer.offers()}:
+        pass  # until it has left lookup
+    engine.go.set()
+    assert [o.wait(PATIENCE) for o in operations] == [_core.digest("sha256", bytes([n])) for n in range(20)]
+    leaving.join(PATIENCE)
+    assert not leaving.is_alive()
+    assert engine.closed.wait(PATIENCE)
+
+
+def test_a_second_who_unregisters_waits_too(layer: acrypto.Layer) -> None:
+    """And closes nothing under those for whom the first one waits."""
+    device = layer.register(Twin(sha256()))
+    held = layer.transform("sha256-twin")
+    for _ in range(2):
+        with pytest.raises(acrypto.DeadlineExceeded):
+            layer.unregister(device, timeout=0)
+    assert bytes(held.digest(b"abc").wait(PATIENCE)) == _core.digest("sha256", b"abc")
+    both = [threading.Thread(target=layer.unregister, args=(device,)) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    del held
+    for thread in both:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert device not in {row.name for row in layer.devices()}
+
+
+@pytest.mark.parametrize("ends", ["unregister", "break"])
+def test_a_host_that_is_gone_is_opened_anew(layer: acrypto.Layer, ends: str) -> None:
+    assert layer.find("cryptd(sha256)").device == "cryptd0"
+    if ends == "break":
+        layer._native.break_device("cryptd0")
+    else:
+        layer.unregister("cryptd0", timeout=PATIENCE)
+    assert layer.find("cryptd(sha512)").device == "cryptd1"
+
+
+def test_what_leaves_leaves_nothing_behind(layer: acrypto.Layer) -> None:
+    """Neither the engine, nor what was measured of it."""
+    costs = len(layer.costs())
+    engines = []
+    for _ in range(5):
+        engine = Twin(sha256())
+        engines.append(weakref.ref(engine))
+        device = layer.register(engine)
+        layer.find("cryptd(sha256)")
+        del engine
+        layer.unregister(device, timeout=PATIENCE)
+    gc.collect()
+    assert [engine() for engine in engines] == [None] * 5
+    assert len([row for row in layer.costs() if row[0].startswith("twin")]) == 0
+    assert len(layer.costs()) <= costs + 100
+    assert not layer._registry._leaving
+
+
+@pytest.mark.parametrize("name", ["cbc(des3_ede)", "cts(cbc(des3_ede))"])
+def test_an_offer_cannot_call_the_insecure_secure(layer: acrypto.Layer, name: str) -> None:
+    engine = Twin(Offer(name, "insecure-twin", 300, kind="cipher"))
+    engine.selftest = False
+    layer.register(engine)
+    with pytest.raises(acrypto.UsageError, match="allow_insecure"):
+        layer.transform(name, key=bytes(range(24)))

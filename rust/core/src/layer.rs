@@ -129,6 +129,8 @@ impl Layer {
         let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
         devices.retain(|other| !Arc::ptr_eq(other, device));
         drop(devices);
+        let own = format!("{}/", device.name);
+        self.costs.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !key.starts_with(&own));
         device.close();
     }
 
@@ -424,6 +426,7 @@ impl Layer {
             units,
             operation: Arc::clone(operation),
             device: Arc::clone(&place.device),
+            bid: Some(Arc::clone(&place.bid)),
             costs: Arc::clone(&place.costs),
             gather,
             priority: wishes.priority,

@@ -13,7 +13,7 @@ use crate::status::{Outcome, Status};
 use crate::template::{Composition, Part, Shape};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 /// Told when the last user of a bid has gone.
@@ -74,9 +74,8 @@ impl Part for Inner {
     }
     fn compile(&self, params: &Params) -> Outcome<Arc<dyn Transform>> {
         let transform = self.0.compile(params)?;
-        let device = &self.0.device;
-        let is_here = self.0.composition.is_some() || device.engine.runs_inline();
-        Ok(if is_here { transform } else { Arc::new(Via::new(Arc::clone(device), transform)) })
+        let is_here = self.0.composition.is_some() || self.0.device.engine.runs_inline();
+        Ok(if is_here { transform } else { Arc::new(Via::new(Arc::clone(&self.0), transform)) })
     }
 }
 
@@ -86,7 +85,7 @@ struct Tables {
     /// Best bid first.
     by_algorithm: HashMap<String, Vec<Arc<Bid>>>,
     by_driver: HashMap<String, Vec<Arc<Bid>>>,
-    leaving: HashMap<u64, Arc<Gone>>,
+    leaving: HashMap<u64, Weak<Gone>>,
 }
 
 /// References to a bid that the tables themselves hold.
@@ -171,13 +170,14 @@ impl Registry {
                 }
             }
         }
-        leaving.insert(id, Arc::clone(&bid.gone));
+        leaving.retain(|_, gone| gone.strong_count() > 0);
+        leaving.insert(id, Arc::downgrade(&bid.gone));
         drop(tables);
     }
 
     /// Waits until nobody uses a withdrawn bid any more; false if the time runs out first.
     pub fn wait_free(&self, id: u64, timeout: Option<Duration>) -> bool {
-        let gone = self.tables.read().unwrap_or_else(PoisonError::into_inner).leaving.get(&id).cloned();
+        let gone = self.tables.read().unwrap_or_else(PoisonError::into_inner).leaving.get(&id).and_then(Weak::upgrade);
         let Some(gone) = gone else { return true };
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut has = gone.has.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@ use crate::buffer::{Output, Source};
 use crate::device::Device;
 use crate::operation::{Completion, Lane, Operation, Settled, UnitResult};
 use crate::queue::Item;
+use crate::registry::Bid;
 use crate::status::{Outcome, Status};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -124,6 +125,8 @@ pub struct Request {
     pub units: Vec<Unit>,
     pub operation: Arc<Operation>,
     pub device: Arc<Device>,
+    /// The bid that it runs on, which counts it among its users.
+    pub bid: Option<Arc<Bid>>,
     pub costs: Arc<crate::cost::Costs>,
     /// Where this part's results go, if the operation was split; and the index of its first unit.
     pub gather: Option<(Arc<Gather>, usize)>,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 from acrypto import _core
+from acrypto.model.errors import NoEngine
 from acrypto.model.offers import Offer
 
 TYPE_CHECKING = False
@@ -27,6 +29,7 @@ class Devices:
         self._opened: dict[str, int] = {}
         self._hosts: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._hosting = threading.Lock()
 
     def open(self, engine: Engine) -> tuple[str, list[Offer], bool]:
         """Opens an engine: the device's name, what it offers (nothing is registered yet), whether it runs inline."""
@@ -44,15 +47,15 @@ class Devices:
 
     def host(self, sort: str) -> str:
         """The device that runs compositions of a sort, opened when the first one needs it."""
-        with self._lock:
+        with self._hosting:
             name = self._hosts.get(sort)
-        if name is None:
-            operations = CRYPTD_QUEUE if sort == "cryptd" else None
-            workers = 1 if sort == "pcrypt" else None
-            name = self._add(sort, _core.Engine.host(sort, self._settings.workers), operations, workers)
-            with self._lock:
-                name = self._hosts.setdefault(sort, name)
-        return name
+            states = {device["name"]: device["state"] for device in self._native.devices()}
+            if name is None or states.get(name) not in {"up", "suspect"}:
+                operations = CRYPTD_QUEUE if sort == "cryptd" else None
+                workers = 1 if sort == "pcrypt" else None
+                name = self._add(sort, _core.Engine.host(sort, self._settings.workers), operations, workers)
+                self._hosts[sort] = name
+            return name
 
     def _add(self, engine: str, native: _core.Engine, operations: int | None = None, workers: int | None = None) -> str:
         settings = self._settings
@@ -74,7 +77,8 @@ class Devices:
 
     def close(self, name: str) -> None:
         """Closes a device whose offers have left, and forgets it."""
-        self._native.remove_device(name)
+        with contextlib.suppress(NoEngine):  # somebody else has waited for it, too, and was first
+            self._native.remove_device(name)
         pump = self._pumps.pop(name, None)
         if pump is not None:
             pump.stop()

@@ -48,7 +48,10 @@ def admit(engine: str, offers: Sequence[Offer], taken: dict[str, str]) -> None:
             offer.kind = made_by.kind
         if not offer.kind and offer.algorithm in KNOWN:
             offer.kind = KNOWN[offer.algorithm]["kind"]
-            offer.insecure = offer.insecure or KNOWN[offer.algorithm]["insecure"]
+        # Whatever it says of itself: what is made of the insecure is insecure.
+        offer.insecure = offer.insecure or any(
+            KNOWN[part]["insecure"] for part in _inside(offer.algorithm) & KNOWN.keys()
+        )
         if offer.kind not in KINDS:
             kinds = ", ".join(KINDS)
             raise UsageError(f"{offer.driver} says {offer.kind!r} for its kind, which must be one of {kinds}")
@@ -57,6 +60,16 @@ def admit(engine: str, offers: Sequence[Offer], taken: dict[str, str]) -> None:
         for size in offer.shape.__slots__:
             if not 0 <= getattr(offer.shape, size) <= MOST_SIZE:
                 raise UsageError(f"{offer.driver} says {size}={getattr(offer.shape, size)}; at most {MOST_SIZE}")
+
+
+def _inside(algorithm: str) -> set[str]:
+    """The name and all names in it."""
+    found, left = set(), [parse(algorithm)]
+    while left:
+        name = left.pop()
+        found.add(str(name))
+        left += name.args
+    return found
 
 
 def _check_driver(driver: str) -> None:

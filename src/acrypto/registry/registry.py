@@ -74,10 +74,12 @@ class Registry:
         self._log = log
         self._changed = threading.Condition(threading.RLock())
         self._entries: dict[int, Entry] = {}
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, str] = {}
         #: Names being built, and names of compositions that are called otherwise (`cryptd(gcm(aes))`).
         self._building: set[str] = set()
         self._aliases: dict[str, int] = {}
+        #: Withdrawn by name, and perhaps still used.
+        self._leaving: dict[int, Entry] = {}
         self.patience = PATIENCE
 
     # ---- Registration
@@ -105,7 +107,7 @@ class Registry:
                 for number, offer in zip(made, offers, strict=True)
             ]
             self._entries.update((entry.id, entry) for entry in entries)
-            self._engines[device] = engine
+            self._engines[device] = engine.name
         if engine.selftest:
             until = time.monotonic() + DEVICE_S
             for entry in entries:
@@ -330,7 +332,7 @@ class Registry:
         return entry
 
     def _engine_of(self, device: str) -> str:
-        return self._engines[device].name if device in self._engines else device.rstrip("0123456789")
+        return self._engines.get(device) or device.rstrip("0123456789")
 
     @staticmethod
     def _common_device(parts: list[Entry]) -> str:
@@ -351,6 +353,9 @@ class Registry:
         until = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             leaving = [e for e in self._entries.values() if name in {e.device, e.offer.driver}]
+            for entry in leaving:
+                self._leaving[entry.id] = entry
+            leaving = [e for e in self._leaving.values() if name in {e.device, e.offer.driver}]
             if not leaving:
                 raise UnknownAlgorithm(f"no driver and no device is called {name!r}")
             for entry in leaving:
@@ -368,6 +373,10 @@ class Registry:
                 if until is not None and time.monotonic() >= until:
                     message = f"{entry.offer.driver} has left, and is still used {timeout:g} seconds later"
                     raise DeadlineExceeded(message)
+            with self._changed:
+                self._leaving.pop(entry.id, None)
+                if all(entry.device != e.device for e in [*self._entries.values(), *self._leaving.values()]):
+                    self._engines.pop(entry.device, None)
 
     def _withdraw(self, entry: Entry) -> None:
         if self._entries.pop(entry.id, None) is None:

@@ -293,6 +293,7 @@ mod tests {
                 units: vec![Unit { source: message.into(), extra: None, output: Output::pooled(&self.pool) }],
                 operation,
                 device: Arc::clone(&self.device),
+                bid: None,
                 costs: Arc::clone(&self.costs),
                 gather: None,
                 priority: 0,

@@ -11,6 +11,7 @@ use crate::cost::Costs;
 use crate::device::Device;
 use crate::operation::{Lane, Operation, WITHDRAWN};
 use crate::queue::Refused;
+use crate::registry::Bid;
 use crate::request::{Extra, Request, Unit, Work};
 use crate::status::{Outcome, Status};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ const SLICE: Duration = Duration::from_millis(20);
 
 /// See the head of this file.
 pub struct Via {
+    bid: Arc<Bid>,
     device: Arc<Device>,
     transform: Arc<dyn Transform>,
     costs: Arc<Costs>,
@@ -29,9 +31,10 @@ pub struct Via {
 }
 
 impl Via {
-    pub fn new(device: Arc<Device>, transform: Arc<dyn Transform>) -> Self {
+    pub fn new(bid: Arc<Bid>, transform: Arc<dyn Transform>) -> Self {
+        let device = Arc::clone(&bid.device);
         let costs = Arc::new(Costs::new(transform.kind()));
-        Self { device, transform, costs, pool: Pool::new(0) }
+        Self { bid, device, transform, costs, pool: Pool::new(0) }
     }
 
     fn request(&self, call: &Call<'_>, operation: &Arc<Operation>) -> Request {
@@ -51,6 +54,7 @@ impl Via {
             units: vec![unit],
             operation: Arc::clone(operation),
             device: Arc::clone(&self.device),
+            bid: Some(Arc::clone(&self.bid)),
             costs: Arc::clone(&self.costs),
             gather: None,
             priority: 0,
