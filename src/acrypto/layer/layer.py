@@ -75,7 +75,7 @@ class Layer:
         from acrypto.registry.verdicts import Verdicts
 
         self._devices = Devices(self._native, self.settings)
-        self._registry = Registry(self._native, self._devices.host, Verdicts(), _warn)
+        self._registry = Registry(self._native, self._devices.host, Verdicts(), _warn, self._cache.clear)
         try:
             for engine in chosen:
                 self._open_chosen(engine, is_wanted=engines is not None or type(engine) in ENGINES.values())
@@ -220,8 +220,13 @@ class Layer:
             if not self.is_open:
                 raise
         # Nobody offers it yet: it is being tested, or a template can make it.
-        row = self._registry.find(name)
-        return self._native.transform(name if row.algorithm == name else row.driver, **parameters)
+        while True:
+            row = self._registry.find(name)
+            try:
+                return self._native.transform(name if row.algorithm == name else row.driver, **parameters)
+            except (UnknownAlgorithm, NoEngine):
+                if any(offer.id == row.id for offer in self._registry.rows()):
+                    raise  # it is there, and cannot be used; one that has left meanwhile is looked for again
 
     def _kept(
         self, name: str, *, level: int | None = None, strategy: str | None = None, digest_size: int | None = None

@@ -6,8 +6,10 @@ import contextlib
 import threading
 
 from acrypto import _core
-from acrypto.model.errors import NoEngine
+from acrypto.model.errors import NoEngine, UsageError
+from acrypto.model.names import MAX_NAME
 from acrypto.model.offers import Offer
+from acrypto.registry.registry import HOSTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Devices:
 
     def open(self, engine: Engine) -> tuple[str, list[Offer], bool]:
         """Opens an engine: the device's name, what it offers (nothing is registered yet), whether it runs inline."""
+        self._check(engine)
         native = engine.native()
         if native is not None:
             offers = [_offer(row, asynchronous=not native.runs_inline) for row in native.offers()]
@@ -44,6 +47,13 @@ class Devices:
         self._pumps[name] = Pump(self._native, name, engine)
         self._pumps[name].start()
         return name, offers, False
+
+    def _check(self, engine: Engine) -> None:
+        if not _is_word(engine.name) or engine.name in HOSTS:
+            shown = ascii(engine.name)[:40]
+            raise UsageError(f"engine name {shown}: wanted 1 to {MAX_NAME} printable ASCII characters, no blanks")
+        if any(pump.engine is engine for pump in self._pumps.values()):
+            raise UsageError(f"this instance of the engine {engine.name} is open already")
 
     def host(self, sort: str) -> str:
         """The device that runs compositions of a sort, opened when the first one needs it."""
@@ -87,6 +97,12 @@ class Devices:
         """Ends the threads, after the core has closed the devices."""
         while self._pumps:
             self._pumps.popitem()[1].stop()
+
+
+def _is_word(name: object) -> bool:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        return False
+    return name.isascii() and name.isprintable() and " " not in name
 
 
 def _offer(row: tuple[str, str, str, int, bool, object], *, asynchronous: bool) -> Offer:

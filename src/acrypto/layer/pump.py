@@ -27,7 +27,7 @@ class Pump(threading.Thread):
         super().__init__(name=f"{device}/pump", daemon=True)
         self._layer = layer
         self._device = device
-        self._engine = engine
+        self.engine = engine
         self._closing = threading.Event()
 
     def run(self) -> None:
@@ -36,7 +36,7 @@ class Pump(threading.Thread):
             while self._pump():
                 pass
         finally:
-            self._engine.close()
+            self.engine.close()
 
     def _pump(self) -> bool:
         # A call of its own, so that no reference to a job outlives its turn: an engine that drops one must be noticed.
@@ -53,11 +53,11 @@ class Pump(threading.Thread):
 
     def _offer(self, burst: list[_core.Job]) -> int:
         try:
-            accepted = self._engine.submit(burst)
+            accepted = self.engine.submit(burst)
             if accepted < 0:
                 raise ValueError(f"submit returned {accepted}")
         except BaseException as error:
-            broken = InternalError(f"engine {self._engine.name} raised {type(error).__name__}")
+            broken = InternalError(f"engine {self.engine.name} raised {type(error).__name__}")
             for job in burst:
                 job.complete([broken] * len(job.units))
             return len(burst)
@@ -72,7 +72,7 @@ class Pump(threading.Thread):
         if self.is_alive():
             import logging
 
-            name = self._engine.name
+            name = self.engine.name
             logging.getLogger("acrypto").warning(
                 f"the engine {name} has not returned from submit() {LET_GO:g} s after closing: its thread is left"
             )

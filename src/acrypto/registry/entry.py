@@ -19,7 +19,7 @@ class Entry:
         identity: under what its verdict is remembered; None if it is not.
         state, reason, note, seconds: what its self-test found, why it failed, what could not be asked, its time.
         parts: what a template made it of.
-        is_wrapper: whether that only changes how it is run.
+        is_wrapper: whether it only changes how something is run, or has inside what does.
         runs_here: whether it may run on any thread, so that compositions of it need no host.
     """
 
@@ -53,6 +53,11 @@ class Entry:
         self.parts: list[Entry] = []
         self.is_wrapper = False
         self.runs_here = runs_here
+
+    @property
+    def plain_priority(self) -> int:
+        """What it would bid without the wrappers in it."""
+        return self.parts[0].plain_priority if self.is_wrapper and self.parts else self.offer.priority
 
     @property
     def is_visible(self) -> bool:

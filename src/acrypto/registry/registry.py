@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from acrypto.engines.base import Engine
+    from acrypto.registry.templates import Template
     from acrypto.registry.verdicts import Verdicts
 
 #: Seconds that an allocation waits for somebody else's self-test, as in the kernel.
@@ -51,6 +52,11 @@ PATIENCE = 60.0
 DEVICE_S = 10.0
 #: Seconds after which who waits for users looks whether there are any left.
 LOOK_S = 0.5
+
+#: How often a composition is begun again when its parts change while it is made.
+ATTEMPTS = 16
+#: The devices that run what no engine can run alone.
+HOSTS = frozenset({"template", "cryptd", "pcrypt"})
 
 _TIMING = {True: "asynchronous", False: "synchronous"}
 
@@ -63,15 +69,22 @@ class Registry:
         hosts: opens, or finds, the device that runs compositions of a sort (`template`, `cryptd`, `pcrypt`); its name.
         verdicts: self-tests that need not be repeated.
         log: told of each failed self-test.
+        forget: lets go of transforms that the layer keeps for itself; called while somebody waits for users.
     """
 
     def __init__(
-        self, layer: _core.Layer, hosts: Callable[[str], str], verdicts: Verdicts, log: Callable[[str], None]
+        self,
+        layer: _core.Layer,
+        hosts: Callable[[str], str],
+        verdicts: Verdicts,
+        log: Callable[[str], None],
+        forget: Callable[[], None],
     ) -> None:
         self._native = layer
         self._hosts = hosts
         self._verdicts = verdicts
         self._log = log
+        self._forget = forget
         self._changed = threading.Condition(threading.RLock())
         self._entries: dict[int, Entry] = {}
         self._engines: dict[str, str] = {}
@@ -81,6 +94,11 @@ class Registry:
         #: Withdrawn by name, and perhaps still used.
         self._leaving: dict[int, Entry] = {}
         self.patience = PATIENCE
+
+    def _must_be_ours(self) -> None:
+        # Before any lock: in a forked child it may be held by a thread that is not there.
+        if not self._native.is_ours:
+            raise ClosedError("the layer was opened by the parent process; open a fresh one after a fork")
 
     # ---- Registration
 
@@ -201,6 +219,7 @@ class Registry:
 
     def prove_again(self) -> list[OfferRow]:
         """Runs every self-test, whatever is known of it; publishes and hides by the new verdicts."""
+        self._must_be_ours()
         with self._changed:
             entries = [entry for entry in self._entries.values() if entry.state in {PASSED, FAILED}]
         for entry in entries:
@@ -219,6 +238,7 @@ class Registry:
             DeadlineExceeded: one is being tested, and that takes too long.
             EngineError: a part of it left while it was made; asking again may help.
         """
+        self._must_be_ours()
         return self._row(self._find(name, kind, asynchronous))
 
     def _find(
@@ -230,23 +250,31 @@ class Registry:
                 found = self._best(name, kind, asynchronous, as_part=as_part)
                 if found is not None:
                     return found
-                larval = [e for e in self._entries.values() if e.state == LARVAL and e.answers(name)]
-                if not larval and name not in self._building:
-                    self._building.add(name)
-                    break
-                if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
-                    raise DeadlineExceeded(f"{name} is still being tested after {self.patience:g} seconds")
-        try:
-            made = self._build(name)
-        finally:
+                if self._is_coming(name):
+                    if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
+                        raise DeadlineExceeded(f"{name} is still being tested after {self.patience:g} seconds")
+                    continue
+                self._building.add(name)
+            try:
+                made = self._build(name)
+            finally:
+                with self._changed:
+                    self._building.discard(name)
+                    self._changed.notify_all()
             with self._changed:
-                self._building.discard(name)
-                self._changed.notify_all()
-        with self._changed:
-            found = self._best(name, kind, asynchronous, as_part=as_part)
-        if found is not None:
-            return found
-        raise self._missing(name, made, kind, asynchronous)
+                found = self._best(name, kind, asynchronous, as_part=as_part)
+                if found is not None:
+                    return found
+                # Withdrawn already, for something stronger has come; or of another builder, who is not done: again.
+                is_settled = made is None or (made.id in self._entries and made.state != LARVAL)
+                if is_settled or time.monotonic() >= until:
+                    raise self._missing(name, made, kind, asynchronous)
+
+    def _is_coming(self, name: str) -> bool:
+        """Whether somebody is testing, or making, what this name means."""
+        alias = self._aliases.get(name)
+        larval = (e for e in self._entries.values() if e.state == LARVAL and (e.answers(name) or e.id == alias))
+        return name in self._building or any(larval)
 
     def _best(self, name: str, kind: str | None, asynchronous: bool | None, *, as_part: bool) -> Entry | None:
         visible = [entry for entry in self._entries.values() if entry.is_visible]
@@ -280,7 +308,11 @@ class Registry:
     # ---- Templates
 
     def _build(self, name: str) -> Entry | None:
-        """Makes what a name with brackets says, if there is a template for it; proves and publishes it."""
+        """Makes what a name with brackets says, if there is a template for it; proves and publishes it.
+
+        Raises:
+            EngineError: its parts come and go too fast.
+        """
         parsed = parse(name)
         template = TEMPLATES.get(parsed.base)
         if template is None or not parsed.args:
@@ -288,47 +320,65 @@ class Registry:
         if len(parsed.args) != template.arity:
             given = len(parsed.args)
             raise UsageError(f"{parsed.base} takes {template.arity} argument(s), and {name!r} gives {given}")
-        parts: list[Entry] = []
+        for _ in range(ATTEMPTS):
+            asked: list[tuple[str, Entry]] = []
 
-        def part(inner: str) -> Offer:
-            parts.append(self._find(inner, as_part=True))
-            return parts[-1].offer
+            def part(inner: str, asked: list[tuple[str, Entry]] = asked) -> Offer:
+                asked.append((inner, self._find(inner, as_part=True)))
+                return asked[-1][1].offer
 
-        offers = template.parts(parsed, part)
-        order = {id(entry.offer): entry for entry in parts}
-        parts = [order[id(offer)] for offer in offers]
-        offer = template.offer(parsed, offers)
-        with self._changed:
-            # One that failed is not made again and again: `prove_again` gives it another chance.
-            existing = next((e for e in self._entries.values() if e.offer.driver == offer.driver), None)
-            if existing is not None:
-                self._aliases[name] = existing.id
-                return existing
+            offers = template.parts(parsed, part)
+            order = {id(entry.offer): entry for _, entry in asked}
+            parts = [order[id(offer)] for offer in offers]
+            device = template.host or self._common_device(parts)
+            runs_here = device not in HOSTS
+            host = device if runs_here else self._hosts(device)
+            offer = template.offer(parsed, offers)
+            offer.asynchronous = not runs_here
+            with self._changed:
+                # One that failed is not made again and again: `prove_again` gives it another chance.
+                existing = next((e for e in self._entries.values() if e.offer.driver == offer.driver), None)
+                if existing is not None:
+                    self._aliases[name] = existing.id
+                    return existing
+                if any(self._best(inner, None, None, as_part=True) is not entry for inner, entry in asked):
+                    continue  # something stronger came meanwhile, or a part has left
+                entry = self._compose(template, offer, host, parts, runs_here=runs_here)
+                if entry is None:
+                    continue
+                if not entry.answers(name):
+                    self._aliases[name] = entry.id
+            self._prove(entry)
+            self._verdicts.save()
+            return entry
+        raise EngineError(f"the parts of {name} come and go while it is made; asking again may help")
+
+    def _compose(
+        self, template: Template, offer: Offer, host: str, parts: list[Entry], *, runs_here: bool
+    ) -> Entry | None:
+        """Enters a composition, under the lock; None if a part has left."""
+        holds_wrapper = template.renames and any(part.is_wrapper for part in parts)
+        if template.renames:
+            # Only who names a part, or what wraps one, wants that: the plain name goes to the plain thing.
             direct = [
                 e.offer.priority
                 for e in self._entries.values()
                 if e.offer.algorithm == offer.algorithm and not e.parts and e.is_visible
             ]
-        if direct and template.renames:
-            offer.priority = min(offer.priority, max(direct) - 1)  # only who names it wants it
-        device = template.host or self._common_device(parts)
-        runs_here = device not in {"template", "cryptd", "pcrypt"}
-        host = device if runs_here else self._hosts(device)
-        offer.asynchronous = not runs_here
-        number = self._native.compose(host, _as_row(offer), parsed.base, [entry.id for entry in parts])
+            if direct:
+                offer.priority = min(offer.priority, max(direct) - 1)
+            if holds_wrapper:
+                bids = [Offer(p.offer.algorithm, p.offer.driver, p.plain_priority) for p in parts]
+                offer.priority = min(offer.priority, template.priority(bids) - 1)
+        number = self._native.compose(host, _as_row(offer), template.base, [entry.id for entry in parts])
         if number is None:
-            raise EngineError(f"a part of {name} was withdrawn while it was made; asking again may help")
+            return None
         identities = [entry.identity for entry in parts]
         identity = None if None in identities else "+".join(sorted({str(identity) for identity in identities}))
         entry = Entry(number, offer, host, self._engine_of(host), identity, runs_here=runs_here)
         entry.parts = parts
-        entry.is_wrapper = not template.renames
-        with self._changed:
-            self._entries[number] = entry
-            if not entry.answers(name):
-                self._aliases[name] = number
-        self._prove(entry)
-        self._verdicts.save()
+        entry.is_wrapper = holds_wrapper or not template.renames
+        self._entries[number] = entry
         return entry
 
     def _engine_of(self, device: str) -> str:
@@ -350,6 +400,7 @@ class Registry:
             UnknownAlgorithm: there is neither a driver nor a device of that name.
             DeadlineExceeded: it is out of lookup, and still in use after `timeout` seconds.
         """
+        self._must_be_ours()
         until = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             leaving = [e for e in self._entries.values() if name in {e.device, e.offer.driver}]
@@ -363,8 +414,9 @@ class Registry:
             self._changed.notify_all()
         for entry in leaving:
             while not self._native.wait_free(entry.id, 0.0):
-                # What nobody can use any more must not be waited for: operations that threads have not looked at since
-                # they ended, and transforms in the frames of a traceback.
+                # What nobody can use any more must not be waited for: transforms that the layer keeps, operations that
+                # threads have not looked at since they ended, transforms in the frames of a traceback.
+                self._forget()
                 self._native.pinned()
                 gc.collect()
                 left = LOOK_S if until is None else min(until - time.monotonic(), LOOK_S)
@@ -392,6 +444,7 @@ class Registry:
 
     def rows(self) -> list[OfferRow]:
         """Every offer, the failed ones too, oldest first."""
+        self._must_be_ours()
         with self._changed:
             return [self._row(entry) for entry in self._entries.values()]
 

@@ -153,7 +153,7 @@ class Essiv(Template):
             self.must_be(outer, "cipher", "a cipher or an authenc first")
         self.must_be(hashed, "digest", "a hash second")
         shape = shape_of(str(own))
-        if len(own.args) != 1 or not own.args[0].base or shape.nonce != shape.block:
+        if len(own.args) != 1 or own.args[0].args or shape.nonce != shape.block:
             raise self.refuse(outer, "a mode of a block cipher whose IV is a block")
         cipher = find(f"ecb({own.args[0]})")
         salt, keys = (hashed.shape or Shape()).digest, cipher.shape or Shape()
@@ -205,7 +205,7 @@ class Seqiv(Template):
     def check(self, parts: Sequence[Offer]) -> None:
         """The IV must hold a sequence number of 64 bits."""
         self.must_be(parts[0], "aead", "an AEAD")
-        if (parts[0].shape or Shape()).nonce != 8:
+        if parse(parts[0].algorithm).base == self.base or (parts[0].shape or Shape()).nonce != 8:
             raise self.refuse(parts[0], "an AEAD with an IV of 8 bytes")
 
 
