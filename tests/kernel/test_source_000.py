@@ -182,6 +182,7 @@ def test_wait_helper() -> None:
     for err in (-EINPROGRESS, -EBUSY):
         wait = DECLARE_CRYPTO_WAIT()
         crypto_req_done(wait, -EINPROGRESS)
+        assert wait.err == 0  # no result, and nobody is woken: with that as its result it would be the end
         finisher = threading.Thread(target=crypto_req_done, args=(wait, -EBADMSG))
         finisher.start()
         assert crypto_wait_req(err, wait) == -EBADMSG

@@ -226,11 +226,6 @@ impl Registry {
         list.map(|list| list.iter().filter(|bid| bid.is_published()).cloned().collect()).unwrap_or_default()
     }
 
-    /// Every bid that has not left, oldest first.
-    pub fn all(&self) -> Vec<Arc<Bid>> {
-        self.tables.read().unwrap_or_else(PoisonError::into_inner).all.values().cloned().collect()
-    }
-
     /// An error that tells why a name gives nothing.
     pub fn missing(name: &str) -> Status {
         if crate::alg::find(name).is_some() {

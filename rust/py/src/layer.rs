@@ -275,11 +275,6 @@ impl Layer {
         self.shared.core.registry.users(bid)
     }
 
-    /// The bid that a name means now, if any is published: an exact driver name first, else the best of an algorithm.
-    fn resolve(&self, name: &str) -> Option<u64> {
-        self.shared.core.registry.resolve(name).map(|(_, bid)| bid.id)
-    }
-
     /// Binds parameters and key to one bid, published or not: how it is proven.
     #[pyo3(signature = (bid, **parameters))]
     fn transform_of(&self, py: Python<'_>, bid: u64, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Transform> {

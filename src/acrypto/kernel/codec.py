@@ -23,7 +23,7 @@ def guarded(alg: CryptoAlg, call: Callable[[], int]) -> int:
     """What an implementation returns; `-EIO`, and the first time a line in the log, if it raises instead."""
     try:
         return call()
-    except Exception as error:
+    except Exception as error:  # somebody's code, on a thread that others need: it costs this request only
         try:
             return errno_of(error)
         except Exception:
@@ -67,7 +67,7 @@ def new_context(alg: ScompAlg) -> object | ErrPtr:
         return None
     try:
         ctx: object = alg.alloc_ctx()
-    except Exception:
+    except Exception:  # somebody's code, as above
         log.exception("%s has no context to give", alg.cra_driver_name)
         return ErrPtr(-ENOMEM)
     return ctx

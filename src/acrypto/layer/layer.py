@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import weakref
 
 from acrypto import _core
@@ -99,6 +98,8 @@ class Layer:
         try:
             self._registry.register(device, engine, offers, identity(engine), runs_here=runs_inline)
         except BaseException:
+            import contextlib  # three milliseconds that `import acrypto` need not take
+
             with contextlib.suppress(UnknownAlgorithm, DeadlineExceeded):
                 self._registry.withdraw(device, 0.0)
             self._devices.close(device)
@@ -350,8 +351,9 @@ class Layer:
 
     def selftest(self) -> list[OfferRow]:
         """Proves every offer again, whatever was known of it; hides what fails, shows what passes now."""
-        self._cache.clear()
-        return self._registry.prove_again()
+        rows = self._registry.prove_again()
+        self._cache.clear()  # afterwards: what was bound meanwhile may have failed by now
+        return rows
 
     # ---- Views
 

@@ -7,9 +7,9 @@ import threading
 
 from acrypto import _core
 from acrypto.model.errors import NoEngine, UsageError
-from acrypto.model.names import MAX_NAME
 from acrypto.model.offers import Offer
-from acrypto.registry.registry import HOSTS
+from acrypto.registry.admission import check_word
+from acrypto.registry.templates import CRYPTD, HOSTS, PCRYPT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class Devices:
         return name, offers, False
 
     def _check(self, engine: Engine) -> None:
-        if not _is_word(engine.name) or engine.name in HOSTS:
-            shown = ascii(engine.name)[:40]
-            raise UsageError(f"engine name {shown}: wanted 1 to {MAX_NAME} printable ASCII characters, no blanks")
+        check_word("engine", engine.name)
+        if engine.name in HOSTS:
+            raise UsageError(f"engine name {engine.name!r}: it is that of a host of compositions")
         if any(pump.engine is engine for pump in self._pumps.values()):
             raise UsageError(f"this instance of the engine {engine.name} is open already")
 
@@ -61,8 +61,8 @@ class Devices:
             name = self._hosts.get(sort)
             states = {device["name"]: device["state"] for device in self._native.devices()}
             if name is None or states.get(name) not in {"up", "suspect"}:
-                operations = CRYPTD_QUEUE if sort == "cryptd" else None
-                workers = 1 if sort == "pcrypt" else None
+                operations = CRYPTD_QUEUE if sort == CRYPTD else None
+                workers = 1 if sort == PCRYPT else None
                 name = self._add(sort, _core.Engine.host(sort, self._settings.workers), operations, workers)
                 self._hosts[sort] = name
             return name
@@ -97,12 +97,6 @@ class Devices:
         """Ends the threads, after the core has closed the devices."""
         while self._pumps:
             self._pumps.popitem()[1].stop()
-
-
-def _is_word(name: object) -> bool:
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-        return False
-    return name.isascii() and name.isprintable() and " " not in name
 
 
 def _offer(row: tuple[str, str, str, int, bool, object], *, asynchronous: bool) -> Offer:

@@ -35,7 +35,7 @@ def admit(engine: str, offers: Sequence[Offer], taken: dict[str, str]) -> None:
     own = set()
     for offer in offers:
         parse(offer.algorithm)
-        _check_driver(offer.driver)
+        check_word("driver", offer.driver)
         if offer.driver in own:
             raise UsageError(f"engine {engine} offers the driver {offer.driver} twice")
         own.add(offer.driver)
@@ -72,8 +72,15 @@ def _inside(algorithm: str) -> set[str]:
     return found
 
 
-def _check_driver(driver: str) -> None:
-    # Freer than an algorithm's name: one that does not follow the grammar cannot be an argument of a template, no more.
-    if not 0 < len(driver) <= MAX_NAME or not driver.isascii() or not driver.isprintable() or " " in driver:
-        shown = ascii(driver[:40])
-        raise UsageError(f"driver name {shown}: wanted 1 to {MAX_NAME} printable ASCII characters without blanks")
+def check_word(what: str, word: object) -> None:
+    """Refuses what is no name of a driver or an engine.
+
+    Freer than an algorithm's name: a driver that does not follow the grammar cannot be a template's argument, no more.
+
+    Raises:
+        UsageError: it is none; says what it should be.
+    """
+    is_word = isinstance(word, str) and 0 < len(word) <= MAX_NAME and word.isascii() and word.isprintable()
+    if not is_word or " " in str(word):
+        shown = ascii(word)[:40]
+        raise UsageError(f"{what} name {shown}: wanted 1 to {MAX_NAME} printable ASCII characters without blanks")

@@ -36,7 +36,7 @@ from acrypto.model.shapes import Shape
 from acrypto.registry.admission import KNOWN, admit
 from acrypto.registry.entry import FAILED, LARVAL, PASSED, UNPROVEN, Entry
 from acrypto.registry.listing import OfferRow
-from acrypto.registry.templates import TEMPLATES
+from acrypto.registry.templates import HOSTS, TEMPLATE, TEMPLATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,8 +55,6 @@ LOOK_S = 0.5
 
 #: How often a composition is begun again when its parts change while it is made.
 ATTEMPTS = 16
-#: The devices that run what no engine can run alone.
-HOSTS = frozenset({"template", "cryptd", "pcrypt"})
 
 _TIMING = {True: "asynchronous", False: "synchronous"}
 
@@ -389,7 +387,7 @@ class Registry:
         """The device that can run all parts in one go; else the one whose workers may wait for others."""
         devices = {entry.device for entry in parts}
         one = len(devices) == 1 and all(entry.runs_here for entry in parts)
-        return devices.pop() if one else "template"
+        return devices.pop() if one else TEMPLATE
 
     # ---- Withdrawal
 

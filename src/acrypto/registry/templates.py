@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MOST_PRIORITY = (1 << 31) - 1
 #: Where a composition runs if it is not run by the device of its parts.
 TEMPLATE, CRYPTD, PCRYPT = "template", "cryptd", "pcrypt"
+HOSTS = frozenset({TEMPLATE, CRYPTD, PCRYPT})
 
 
 class Template:

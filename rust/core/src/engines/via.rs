@@ -8,7 +8,6 @@
 use crate::alg::{Call, Direction, Facts, Kind, Transform};
 use crate::buffer::{Output, Pool, Source};
 use crate::cost::Costs;
-use crate::device::Device;
 use crate::operation::{Lane, Operation, WITHDRAWN};
 use crate::queue::Refused;
 use crate::registry::Bid;
@@ -24,7 +23,6 @@ const SLICE: Duration = Duration::from_millis(20);
 /// See the head of this file.
 pub struct Via {
     bid: Arc<Bid>,
-    device: Arc<Device>,
     transform: Arc<dyn Transform>,
     costs: Arc<Costs>,
     pool: Arc<Pool>,
@@ -32,9 +30,8 @@ pub struct Via {
 
 impl Via {
     pub fn new(bid: Arc<Bid>, transform: Arc<dyn Transform>) -> Self {
-        let device = Arc::clone(&bid.device);
         let costs = Arc::new(Costs::new(transform.kind()));
-        Self { bid, device, transform, costs, pool: Pool::new(0) }
+        Self { bid, transform, costs, pool: Pool::new(0) }
     }
 
     fn request(&self, call: &Call<'_>, operation: &Arc<Operation>) -> Request {
@@ -53,7 +50,7 @@ impl Via {
             work: Work::Transform { transform: Arc::clone(&self.transform), direction, max_output },
             units: vec![unit],
             operation: Arc::clone(operation),
-            device: Arc::clone(&self.device),
+            device: Arc::clone(&self.bid.device),
             bid: Some(Arc::clone(&self.bid)),
             costs: Arc::clone(&self.costs),
             gather: None,
@@ -88,12 +85,12 @@ impl Transform for Via {
     }
 
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
-        if !self.device.is_usable() {
-            return Err(Status::DeviceLost(self.device.name.to_string()));
+        if !self.bid.device.is_usable() {
+            return Err(Status::DeviceLost(self.bid.device.name.to_string()));
         }
         let operation = Operation::new(None, 0);
-        let stats = &self.device.stats;
-        match self.device.queue.push(self.request(call, &operation), WITHDRAWN.load(Ordering::Acquire)) {
+        let stats = &self.bid.device.stats;
+        match self.bid.device.queue.push(self.request(call, &operation), WITHDRAWN.load(Ordering::Acquire)) {
             Ok(()) => {
                 stats.queued.fetch_add(1, Ordering::Relaxed);
                 stats.submitted.fetch_add(1, Ordering::Relaxed);
@@ -105,9 +102,9 @@ impl Transform for Via {
         }
         let started = Instant::now();
         while !operation.wait(Some(SLICE)) {
-            if !self.device.is_usable() || started.elapsed() >= self.device.options.lost_after {
+            if !self.bid.device.is_usable() || started.elapsed() >= self.bid.device.options.lost_after {
                 operation.cancel(); // what it has of the message is its own copy
-                return Err(Status::DeviceLost(self.device.name.to_string()));
+                return Err(Status::DeviceLost(self.bid.device.name.to_string()));
             }
         }
         let settled = operation.take().and_then(|mut settled| settled.units.pop());
