@@ -68,8 +68,48 @@ def test_devices_tell_their_state(acrypto: Run) -> None:
     (device,) = json.loads(acrypto("devices", "--json").stdout)["devices"]
     assert (device["name"], device["state"]) == ("software0", "up")
     assert b"software0" in acrypto("devices").stdout
-    costs = json.loads(acrypto("devices", "--costs", "--json").stdout)["costs"]
-    assert {cost["direction"] for cost in costs} == {"compress", "decompress", "digest"}
+
+
+def test_devices_tell_what_work_costs(acrypto: Run) -> None:
+    """What this process has measured, and what earlier ones did."""
+    first = json.loads(acrypto("devices", "--costs", "--json").stdout)["costs"]
+    assert {cost["direction"] for cost in first} >= {"compress", "decompress", "digest"}
+    assert first[0].keys() == {"device", "algorithm", "direction", "from_bytes", "ns", "gap_ns", "samples"}
+
+    def cells(costs: list[dict[str, object]]) -> set[tuple[object, ...]]:
+        return {(cost["algorithm"], cost["direction"], cost["from_bytes"]) for cost in costs if cost["samples"] >= 4}
+
+    later = json.loads(acrypto("devices", "--costs", "--json").stdout)["costs"]
+    assert cells(first) <= cells(later)
+    told = acrypto("devices", "--costs").stdout.decode()
+    assert "gap ns" in told
+    assert "-2147483648" not in told
+
+
+def test_devices_print_the_tree(acrypto: Run) -> None:
+    told = acrypto("devices", "--tree").stdout.decode().splitlines()
+    assert told[0] == "devices/"
+    assert "  software0/" in told
+    files = json.loads(acrypto("devices", "--tree", "--json").stdout)["tree"]
+    assert files["devices/software0/state"] == "up"
+    assert files["lbs"].startswith("[(fastest)]")
+    assert b"--tree" in acrypto("devices", "--tree", "--costs", code=2).stderr
+
+
+def test_devices_list_and_switch_balancers(acrypto: Run) -> None:
+    listed = acrypto("devices", "--balancer", "?").stdout.decode().splitlines()
+    assert listed[0] == "[(fastest)]"
+    rows = json.loads(acrypto("devices", "--balancer", "?", "--json").stdout)["balancers"]
+    assert [row["name"] for row in rows if row["is_current"]] == ["fastest"]
+    assert {row["name"] for row in rows} >= {"simple", "round_robin", "by_size", "failover", "by_process"}
+    assert "balancer: (fastest) [simple]" in acrypto("devices", "--balancer", "simple").stdout.decode()
+    told = json.loads(acrypto("devices", "--balancer", "simple", "--json").stdout)
+    assert [row["name"] for row in told["balancers"] if row["is_current"]] == ["simple"]
+    files = json.loads(acrypto("devices", "--balancer", "simple", "--tree", "--json").stdout)["tree"]
+    assert files["balancers/simple/current"] == "1"
+    assert (
+        b"no balancer is called 'slowest'; known: fastest" in acrypto("devices", "--balancer", "slowest", code=2).stderr
+    )
 
 
 def test_doctor_finds_this_machine_well(acrypto: Run) -> None:

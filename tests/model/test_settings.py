@@ -8,11 +8,20 @@ import os
 
 import pytest
 
+from acrypto.balancers.catalogue import DEFAULT
 from acrypto.model.errors import UsageError
 from acrypto.model.settings import Settings, cpus
 
-NUMBERS = [name for name in Settings.__slots__ if name != "allow_insecure"]
-LEAST = {"workers": 1, "queue_operations": 1, "queue_bytes": 1, "burst": 1, "lost_after": 0.001}
+NUMBERS = [name for name in Settings.__slots__ if name not in {"allow_insecure", "balancer", "remember_costs"}]
+LEAST = {
+    "workers": 1,
+    "queue_operations": 1,
+    "queue_bytes": 1,
+    "burst": 1,
+    "lost_after": 0.001,
+    "attempts": 1,
+    "probation": 0.001,
+}
 
 
 def test_defaults() -> None:
@@ -22,6 +31,8 @@ def test_defaults() -> None:
     assert settings.allow_insecure is False
     assert settings.max_output == 1 << 30
     assert settings.inline_us == 30
+    assert settings.balancer == DEFAULT
+    assert settings.remember_costs is None
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -35,7 +46,21 @@ def test_ranges(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"workers": 1.5}, {"workers": "2"}, {"inline_us": math.inf}, {"burst": True}], ids=str
+    "wrong",
+    [
+        {"workers": 1.5},
+        {"workers": "2"},
+        {"inline_us": math.inf},
+        {"burst": True},
+        {"attempts": 1.5},
+        {"trickle": 0.5},
+        {"quarantine_factor": 0.5},
+        {"balancer": ""},
+        {"balancer": None},
+        {"remember_costs": "yes"},
+        {"remember_costs": []},
+    ],
+    ids=str,
 )
 def test_kinds(wrong: dict[str, object]) -> None:
     """What is no number, no whole one where that is meant, or no finite one, is refused where it is given."""

@@ -1,73 +1,163 @@
 //! What things cost here: measured time per (device, algorithm and level), direction and size class.
 //!
-//! A size class is a power of two of source bytes. Each holds an exponentially weighted mean of measured run times in
-//! nanoseconds (weight 1/8). A class never seen is predicted from the nearest one that was, in proportion to its bytes;
-//! where nothing was ever measured, from a deliberately pessimistic prior, so that unknown work is queued rather than
-//! run on an event loop.
+//! A size class is a power of two of source bytes. Each holds a mean of measured times in nanoseconds that forgets
+//! exponentially (weight 1/8; more while there are few, or when things become much faster), and how many there were. A
+//! class never seen is predicted from the nearest one that was, in proportion to its bytes; where nothing was ever
+//! measured, from a deliberately pessimistic prior, so that unknown work is queued rather than run on an event loop.
+//!
+//! Two times are kept. A run is how long one request takes that waits for nobody inside the device. A gap is by how
+//! much it delays those behind it, which is less on a device that works on several at once.
 
 use crate::alg::{Direction, Kind};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+mod rivalry;
+
+pub use rivalry::{Bout, Rivalry};
 
 const CLASSES: usize = 40;
+/// No kind has more directions than this.
+const DIRECTIONS: usize = 2;
+/// A new measurement weighs at least one in so many.
+const MEMORY: u64 = 8;
+/// A loaded mean counts as so many measurements at most: this run of the program knows better than the last one.
+const LOADED: u32 = 4;
 
 /// One algorithm's costs on one device. Lock-free; shareable between threads.
 pub struct Costs {
     kind: Kind,
-    cells: [[AtomicU32; CLASSES]; Direction::COUNT],
+    runs: [[Cell; CLASSES]; DIRECTIONS],
+    gaps: [[Cell; CLASSES]; DIRECTIONS],
+    pub tally: Tally,
 }
 
-/// One row for listings.
-#[derive(Debug, Clone, Copy)]
+/// What one device did for one algorithm since it was opened.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub completed: AtomicU64,
+    pub failed: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub busy_ns: AtomicU64,
+}
+
+impl Tally {
+    /// Counts an attempt.
+    pub fn count(&self, done: u64, failed: u64, bytes_in: u64, bytes_out: u64, run_ns: u64) {
+        for (counter, more) in [
+            (&self.completed, done),
+            (&self.failed, failed),
+            (&self.bytes_in, bytes_in),
+            (&self.bytes_out, bytes_out),
+            (&self.busy_ns, run_ns),
+        ] {
+            if more > 0 {
+                counter.fetch_add(more, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// One row for listings, and for the table that outlives the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CostRow {
     pub direction: Direction,
     /// Smallest source of this class, in bytes.
     pub from_bytes: u64,
-    pub nanoseconds: u32,
+    /// Mean run; 0 if none was measured.
+    pub nanoseconds: u64,
+    /// Mean gap; 0 if none was measured.
+    pub gap_ns: u64,
+    /// How many runs were measured.
+    pub samples: u32,
+}
+
+/// A mean and how many measurements are in it, in one word so that both change together.
+#[derive(Default)]
+struct Cell(AtomicU64);
+
+impl Cell {
+    const COUNT_BITS: u32 = 16;
+    const MOST: u32 = (1 << Self::COUNT_BITS) - 1;
+    /// 78 hours.
+    const LONGEST: u64 = (1 << (u64::BITS - Self::COUNT_BITS)) - 1;
+
+    /// Mean in nanoseconds, 0 if nothing was measured; number of measurements, saturating.
+    fn read(&self) -> (u64, u32) {
+        let word = self.0.load(Ordering::Relaxed);
+        (word >> Self::COUNT_BITS, (word & u64::from(Self::MOST)) as u32)
+    }
+
+    fn write(&self, mean: u64, count: u32) {
+        let word = (mean.clamp(1, Self::LONGEST) << Self::COUNT_BITS) | u64::from(count.min(Self::MOST));
+        self.0.store(word, Ordering::Relaxed); // a race loses one sample, which is harmless
+    }
+
+    fn record(&self, nanoseconds: u64) {
+        let new = nanoseconds.clamp(1, Self::LONGEST);
+        let (old, count) = self.read();
+        // Nothing is fast by accident: what became twice as fast is believed sooner.
+        let memory = if new < old / 2 { 2 } else { MEMORY };
+        let weight = (u64::from(count) + 1).min(memory);
+        // An outlier (a page fault, a lost time slice) moves the mean by at most a doubling.
+        let capped = if count == 0 { new } else { new.min(old.saturating_mul(weight)) };
+        self.write(old - old / weight + capped / weight, count.saturating_add(1));
+    }
+
+    fn load(&self, nanoseconds: u64, samples: u32) {
+        if nanoseconds != 0 && self.read().1 == 0 {
+            self.write(nanoseconds, samples.clamp(1, LOADED));
+        }
+    }
 }
 
 fn class_of(bytes: usize) -> usize {
     (usize::BITS - bytes.leading_zeros()) as usize
 }
 
+fn rows_of_cells() -> [[Cell; CLASSES]; DIRECTIONS] {
+    std::array::from_fn(|_| std::array::from_fn(|_| Cell::default()))
+}
+
 impl Costs {
     pub fn new(kind: Kind) -> Self {
-        Self { kind, cells: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU32::new(0))) }
+        Self { kind, runs: rows_of_cells(), gaps: rows_of_cells(), tally: Tally::default() }
     }
 
-    fn row(&self, direction: Direction) -> &[AtomicU32; CLASSES] {
-        &self.cells[direction as usize]
+    /// The direction's row of one of the two tables; none if this kind has no such direction.
+    fn row<'a>(&self, table: &'a [[Cell; CLASSES]; DIRECTIONS], direction: Direction) -> Option<&'a [Cell; CLASSES]> {
+        table.get(self.kind.directions().iter().position(|&own| own == direction)?)
     }
 
     /// Records one measured run.
     pub fn record(&self, direction: Direction, bytes: usize, nanoseconds: u64) {
-        let Some(cell) = self.row(direction).get(class_of(bytes)) else { return };
-        let new = u32::try_from(nanoseconds).unwrap_or(u32::MAX).max(1);
-        let old = cell.load(Ordering::Relaxed);
-        // An outlier (a page fault, a lost time slice) moves the mean by at most a doubling.
-        let capped = new.min(old.saturating_mul(8));
-        let mean = if old == 0 { new } else { old - old / 8 + capped / 8 };
-        cell.store(mean.max(1), Ordering::Relaxed); // a race loses one sample, which is harmless
+        if let Some(cell) = self.row(&self.runs, direction).and_then(|row| row.get(class_of(bytes))) {
+            cell.record(nanoseconds);
+        }
+    }
+
+    /// Records by how much one request delayed those behind it.
+    pub fn record_gap(&self, direction: Direction, bytes: usize, nanoseconds: u64) {
+        if let Some(cell) = self.row(&self.gaps, direction).and_then(|row| row.get(class_of(bytes))) {
+            cell.record(nanoseconds);
+        }
+    }
+
+    /// How many runs of just this size class were measured; saturates.
+    pub fn samples(&self, direction: Direction, bytes: usize) -> u32 {
+        self.row(&self.runs, direction).and_then(|row| row.get(class_of(bytes))).map_or(0, |cell| cell.read().1)
     }
 
     /// Predicted run time in nanoseconds.
     pub fn predict(&self, direction: Direction, bytes: usize) -> u64 {
-        let row = self.row(direction);
-        let class = class_of(bytes).min(CLASSES - 1);
-        let known = |class: usize| row.get(class).map_or(0, |cell| cell.load(Ordering::Relaxed));
-        let exact = known(class);
-        if exact != 0 {
-            return u64::from(exact);
-        }
-        for distance in 1..CLASSES {
-            // A larger class first: scaling down errs on the side of caution.
-            if let Some(cost) = Some(known(class + distance)).filter(|&c| c != 0) {
-                return (u64::from(cost) >> distance.min(63)).max(100);
-            }
-            if let Some(cost) = class.checked_sub(distance).map(known).filter(|&c| c != 0) {
-                return u64::from(cost) << distance.min(31);
-            }
-        }
-        self.prior(bytes)
+        let prior = self.prior(bytes);
+        self.row(&self.runs, direction).and_then(|row| nearest(row, bytes, prior)).unwrap_or(prior)
+    }
+
+    /// Predicted delay for those behind it, in nanoseconds; a whole run where no gap was ever measured.
+    pub fn predict_gap(&self, direction: Direction, bytes: usize) -> u64 {
+        let run = self.predict(direction, bytes);
+        self.row(&self.gaps, direction).and_then(|row| nearest(row, bytes, run)).map_or(run, |gap| gap.min(run))
     }
 
     fn prior(&self, bytes: usize) -> u64 {
@@ -82,20 +172,48 @@ impl Costs {
         bytes.saturating_mul(each).saturating_add(fixed)
     }
 
-    /// What was measured so far.
+    /// What was measured or loaded so far.
     pub fn rows(&self) -> Vec<CostRow> {
         let mut rows = Vec::new();
-        for &direction in self.kind.directions() {
-            for (class, cell) in self.row(direction).iter().enumerate() {
-                let nanoseconds = cell.load(Ordering::Relaxed);
-                if nanoseconds != 0 {
+        for (&direction, (runs, gaps)) in self.kind.directions().iter().zip(self.runs.iter().zip(&self.gaps)) {
+            for (class, (run, gap)) in runs.iter().zip(gaps).enumerate() {
+                let ((nanoseconds, samples), (gap_ns, _)) = (run.read(), gap.read());
+                if nanoseconds != 0 || gap_ns != 0 {
                     let from_bytes = if class == 0 { 0 } else { 1u64 << (class - 1) };
-                    rows.push(CostRow { direction, from_bytes, nanoseconds });
+                    rows.push(CostRow { direction, from_bytes, nanoseconds, gap_ns, samples });
                 }
             }
         }
         rows
     }
+
+    /// Takes over a row of an earlier program, with little weight, where nothing was measured yet.
+    pub fn load(&self, direction: Direction, from_bytes: u64, nanoseconds: u64, gap_ns: u64, samples: u32) {
+        let class = class_of(usize::try_from(from_bytes).unwrap_or(usize::MAX));
+        for (table, value) in [(&self.runs, nanoseconds), (&self.gaps, gap_ns)] {
+            if let Some(cell) = self.row(table, direction).and_then(|row| row.get(class)) {
+                cell.load(value, samples);
+            }
+        }
+    }
+}
+
+/// The class's own mean, or the nearest one's in proportion; `most_more` bounds what is added to a smaller class's
+/// mean, most of which is no matter of bytes.
+fn nearest(row: &[Cell; CLASSES], bytes: usize, most_more: u64) -> Option<u64> {
+    let class = class_of(bytes).min(CLASSES - 1);
+    let known = |class: usize| row.get(class).map(|cell| cell.read().0).filter(|&mean| mean != 0);
+    if let Some(exact) = known(class) {
+        return Some(exact);
+    }
+    (1..CLASSES).find_map(|distance| {
+        // A larger class first: scaling down errs on the side of caution.
+        let larger = known(class + distance).map(|mean| (mean >> distance).max(100));
+        larger.or_else(|| {
+            let mean = known(class.checked_sub(distance)?)?;
+            Some(mean.saturating_mul(1 << distance).min(mean.saturating_add(most_more)))
+        })
+    })
 }
 
 #[cfg(test)]
@@ -109,6 +227,14 @@ mod tests {
         assert_eq!(costs.predict(Direction::Digest, 4096), 2_400);
         assert_eq!(costs.predict(Direction::Digest, 8192), 4_800);
         assert_eq!(costs.predict(Direction::Digest, 2048), 1_200);
+    }
+
+    #[test]
+    fn the_large_is_not_thought_a_multiple_of_the_tiny() {
+        let costs = Costs::new(Kind::Digest);
+        costs.record(Direction::Digest, 64, 1_000);
+        assert!(costs.predict(Direction::Digest, 1 << 20) < 5_000_000);
+        assert!(costs.predict(Direction::Digest, 1 << 20) > 1_000_000);
     }
 
     #[test]
@@ -126,7 +252,110 @@ mod tests {
     }
 
     #[test]
+    fn what_became_ten_times_faster_is_believed_after_a_few_runs() {
+        let costs = Costs::new(Kind::Aead);
+        for _ in 0..100 {
+            costs.record(Direction::Encrypt, 64, 10_000);
+        }
+        for _ in 0..4 {
+            costs.record(Direction::Encrypt, 64, 1_000);
+        }
+        assert!(costs.predict(Direction::Encrypt, 64) < 2_000);
+    }
+
+    #[test]
+    fn no_single_measurement_after_the_first_more_than_doubles_a_mean() {
+        for before in 1..20 {
+            let costs = Costs::new(Kind::Mac);
+            for _ in 0..before {
+                costs.record(Direction::Mac, 64, 1_000);
+            }
+            costs.record(Direction::Mac, 64, u64::MAX);
+            assert!(costs.predict(Direction::Mac, 64) <= 2_000, "after {before}");
+        }
+    }
+
+    #[test]
     fn unmeasured_compression_of_a_page_is_not_thought_instant() {
         assert!(Costs::new(Kind::Compression).predict(Direction::Compress, 4096) > 30_000);
+    }
+
+    #[test]
+    fn a_mean_of_minutes_is_held() {
+        let costs = Costs::new(Kind::Compression);
+        let minutes = 20 * 60 * 1_000_000_000;
+        for _ in 0..100 {
+            costs.record(Direction::Compress, 1 << 34, minutes);
+        }
+        assert!(costs.predict(Direction::Compress, 1 << 34).abs_diff(minutes) < minutes / 1000);
+        assert_eq!(costs.samples(Direction::Compress, 1 << 34), 100);
+    }
+
+    #[test]
+    fn the_count_saturates_and_leaves_the_mean_alone() {
+        let costs = Costs::new(Kind::Digest);
+        for _ in 0..70_000 {
+            costs.record(Direction::Digest, 64, 800);
+        }
+        assert_eq!(costs.samples(Direction::Digest, 64), 65_535);
+        assert_eq!(costs.predict(Direction::Digest, 64), 800);
+    }
+
+    #[test]
+    fn a_gap_is_a_run_until_it_is_measured_and_never_more_than_a_run() {
+        let costs = Costs::new(Kind::Aead);
+        costs.record(Direction::Encrypt, 4096, 20_000);
+        assert_eq!(costs.predict_gap(Direction::Encrypt, 4096), 20_000);
+        costs.record_gap(Direction::Encrypt, 4096, 5_000);
+        assert_eq!(costs.predict_gap(Direction::Encrypt, 4096), 5_000);
+        assert_eq!(costs.predict_gap(Direction::Encrypt, 8192), 10_000);
+        costs.record_gap(Direction::Decrypt, 64, 9_000);
+        costs.record(Direction::Decrypt, 64, 3_000);
+        assert_eq!(costs.predict_gap(Direction::Decrypt, 64), 3_000);
+    }
+
+    #[test]
+    fn what_is_measured_in_one_direction_says_nothing_of_the_other() {
+        let costs = Costs::new(Kind::Signature);
+        costs.record(Direction::Sign, 64, 7);
+        assert_eq!(costs.samples(Direction::Verify, 64), 0);
+        assert!(costs.predict(Direction::Verify, 64) > 100_000);
+        costs.record(Direction::Digest, 64, 7); // not one of a signature's
+        assert_eq!(costs.rows().len(), 1);
+    }
+
+    #[test]
+    fn rows_loaded_elsewhere_predict_the_same_and_yield_to_what_is_measured() {
+        let old = Costs::new(Kind::Aead);
+        for _ in 0..50 {
+            old.record(Direction::Decrypt, 4096, 20_000);
+            old.record_gap(Direction::Decrypt, 4096, 6_000);
+        }
+        let new = Costs::new(Kind::Aead);
+        for row in old.rows() {
+            new.load(row.direction, row.from_bytes, row.nanoseconds, row.gap_ns, row.samples);
+        }
+        assert_eq!(new.predict(Direction::Decrypt, 4096), 20_000);
+        assert_eq!(new.predict_gap(Direction::Decrypt, 4096), 6_000);
+        assert_eq!(new.samples(Direction::Decrypt, 4096), LOADED);
+        new.record(Direction::Decrypt, 4096, 10_000);
+        old.record(Direction::Decrypt, 4096, 10_000);
+        assert!(new.predict(Direction::Decrypt, 4096) < old.predict(Direction::Decrypt, 4096));
+        new.load(Direction::Decrypt, 4096, 1, 1, 1);
+        assert!(new.predict(Direction::Decrypt, 4096) > 10_000);
+    }
+
+    #[test]
+    fn sizes_beyond_all_classes_harm_nothing() {
+        let costs = Costs::new(Kind::Digest);
+        costs.record(Direction::Digest, usize::MAX, 5);
+        costs.load(Direction::Digest, u64::MAX, 5, 5, 5);
+        assert!(costs.rows().is_empty());
+        assert!(costs.predict(Direction::Digest, usize::MAX) > 1);
+    }
+
+    #[test]
+    fn a_table_is_small() {
+        assert!(size_of::<Costs>() < 2048);
     }
 }

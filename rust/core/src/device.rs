@@ -1,13 +1,26 @@
-//! An opened engine: a name, a state, a queue, workers, statistics.
+//! An opened engine: a name, a state, a queue, workers, statistics; and what happens when it falters.
+//!
+//! | state | takes work | becomes |
+//! |---|---|---|
+//! | up | yes | suspect when its engine panicked |
+//! | suspect | yes | |
+//! | trickle | little: it was readmitted, and must do well for a while | up; quarantined at the first failure |
+//! | quarantined | no; what runs goes on, what is queued goes elsewhere | trickle, when it was found well again |
+//! | broken | no; what is queued, and what it had in its hands, is done elsewhere | trickle, when it was revived |
+//! | draining | no; what runs and what is bound to it goes on | closed |
+//! | closed | no | |
 
 use crate::engine::Engine;
-use crate::operation::{Completion, Lane, Operation, Settled};
+use crate::histogram::Histogram;
+use crate::layer::{Bound, Layer, What};
+use crate::operation::{Operation, Settled};
 use crate::queue::{Budget, Queue};
-use crate::request::Request;
+use crate::request::{REPLACED, Request, WATCHED};
+use crate::spare::SpareRequest;
 use crate::status::Status;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -15,48 +28,88 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a device takes work.
+/// Whether a device takes work; see the head of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
     Up = 0,
-    /// An engine panicked in it; it goes on, but is worth a look.
     Suspect = 1,
-    /// It died; nothing new goes there.
-    Broken = 2,
-    Closed = 3,
+    Trickle = 2,
+    Quarantined = 3,
+    Broken = 4,
+    Draining = 5,
+    Closed = 6,
 }
 
 impl State {
+    const ALL: [Self; 7] =
+        [Self::Up, Self::Suspect, Self::Trickle, Self::Quarantined, Self::Broken, Self::Draining, Self::Closed];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Suspect => "suspect",
+            Self::Trickle => "trickle",
+            Self::Quarantined => "quarantined",
             Self::Broken => "broken",
+            Self::Draining => "draining",
             Self::Closed => "closed",
         }
     }
 }
 
-/// Counters, each only ever growing.
+/// Counters, each only ever growing; 64 bits, since at a million a second 32 would last an hour.
 #[derive(Debug, Default)]
 pub struct Stats {
     /// Units handed to this device but for the inline ones, which have a counter of their own.
     pub submitted: AtomicU64,
+    /// Units that the engine was given to run.
+    pub started: AtomicU64,
+    /// Units that the engine did.
     pub completed: AtomicU64,
+    /// Units that it failed.
     pub failed: AtomicU64,
+    /// Units that ended here: their caller was told.
+    pub finished: AtomicU64,
     /// Operations whose caller had withdrawn them by the time the device let go.
     pub cancelled: AtomicU64,
     /// Times the engine took fewer requests than offered.
     pub refused: AtomicU64,
     /// Completions beyond the first, ignored.
     pub duplicates: AtomicU64,
+    /// Requests that went on elsewhere after they had failed here.
+    pub redone: AtomicU64,
+    /// Requests that came because another device was full.
+    pub spilled: AtomicU64,
+    /// Requests that left its queue for another's.
+    pub moved: AtomicU64,
+    /// Completions that did not come in time.
+    pub lost: AtomicU64,
+    /// Results that were found wrong.
+    pub lied: AtomicU64,
     pub inline: AtomicU64,
     pub batch: AtomicU64,
     pub queued: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
     pub busy_ns: AtomicU64,
+}
+
+impl Stats {
+    /// Counts an attempt.
+    pub fn count(&self, done: u64, failed: u64, bytes_in: u64, bytes_out: u64, run_ns: u64) {
+        for (counter, more) in [
+            (&self.completed, done),
+            (&self.failed, failed),
+            (&self.bytes_in, bytes_in),
+            (&self.bytes_out, bytes_out),
+            (&self.busy_ns, run_ns),
+        ] {
+            if more > 0 {
+                counter.fetch_add(more, Ordering::Relaxed);
+            }
+        }
+    }
 }
 
 /// What a device is opened with.
@@ -71,20 +124,49 @@ pub struct Options {
     pub burst: usize,
     /// How long an engine that may lose completions is waited for.
     pub lost_after: Duration,
+    /// Waiting so long counts as one priority more; none for never.
+    pub aging: Option<Duration>,
+}
+
+/// A request in the hands of an engine that may lose it.
+struct Watched {
+    since: Instant,
+    operation: Arc<Operation>,
+    place: Arc<AtomicU8>,
+    spare: Option<Box<SpareRequest>>,
 }
 
 /// See the head of this file. Shareable between threads.
 pub struct Device {
     pub name: Arc<str>,
+    /// Its own in its layer, never used again there.
+    number: OnceLock<u32>,
     pub engine: Arc<dyn Engine>,
     pub queue: Queue<Request>,
     pub stats: Stats,
+    /// How long requests waited before they were begun, and how long they ran, in nanoseconds.
+    pub queue_ns: Histogram,
+    pub run_ns: Histogram,
     pub options: Options,
+    home: OnceLock<Weak<Layer>>,
     state: AtomicU8,
+    /// Why it is in that state.
+    why: Mutex<String>,
+    opened: Instant,
+    /// What is ahead of a newcomer, in nanoseconds.
+    backlog_ns: AtomicU64,
+    /// When the last request completed, in nanoseconds since it was opened.
+    last_completed: AtomicU64,
+    /// Failures, and latency outliers, in a row.
+    strikes: AtomicU32,
+    outliers: AtomicU32,
+    /// Good completions since it was readmitted.
+    good: AtomicU32,
     workers: Mutex<Vec<JoinHandle<()>>>,
     /// Operations in the hands of an engine that may lose them.
-    watched: Mutex<Vec<(Instant, Arc<Operation>)>>,
+    watched: Mutex<Vec<Watched>>,
     bedtime: Condvar,
+    is_watching: AtomicBool,
 }
 
 impl Device {
@@ -92,14 +174,26 @@ impl Device {
     pub fn open(name: &str, engine: Arc<dyn Engine>, options: Options) -> std::io::Result<Arc<Self>> {
         let device = Arc::new(Self {
             name: Arc::from(name),
+            number: OnceLock::new(),
             engine,
-            queue: Queue::new(options.budget),
+            queue: Queue::new(options.budget, options.aging),
             stats: Stats::default(),
+            queue_ns: Histogram::default(),
+            run_ns: Histogram::default(),
             options,
+            home: OnceLock::new(),
             state: AtomicU8::new(State::Up as u8),
+            why: Mutex::default(),
+            opened: Instant::now(),
+            backlog_ns: AtomicU64::new(0),
+            last_completed: AtomicU64::new(0),
+            strikes: AtomicU32::new(0),
+            outliers: AtomicU32::new(0),
+            good: AtomicU32::new(0),
             workers: Mutex::new(Vec::new()),
             watched: Mutex::new(Vec::new()),
             bedtime: Condvar::new(),
+            is_watching: AtomicBool::new(false),
         });
         if let Err(error) = device.start() {
             device.close(); // ends the threads that did start
@@ -116,52 +210,232 @@ impl Device {
             Ok(())
         };
         if self.engine.may_lose() {
+            self.is_watching.store(true, Ordering::Release);
             spawn(format!("{}/watch", self.name), Self::watch)?;
         }
         (0..self.options.workers).try_for_each(|index| spawn(format!("{}/{index}", self.name), Self::work))
     }
 
+    /// Tells it which layer it belongs to, and its number there.
+    pub fn settle_in(&self, layer: Weak<Layer>, number: u32) {
+        let _ = self.home.set(layer); // a device is opened for one layer
+        let _ = self.number.set(number);
+    }
+
+    /// A small number of its own, never used again in its layer.
+    pub fn number(&self) -> u32 {
+        self.number.get().copied().unwrap_or(u32::MAX)
+    }
+
+    fn home(&self) -> Option<Arc<Layer>> {
+        self.home.get().and_then(Weak::upgrade)
+    }
+
+    // ---- State
+
     pub fn state(&self) -> State {
-        match self.state.load(Ordering::Acquire) {
-            0 => State::Up,
-            1 => State::Suspect,
-            2 => State::Broken,
-            _ => State::Closed,
-        }
+        let state = usize::from(self.state.load(Ordering::Acquire));
+        State::ALL.get(state).copied().unwrap_or(State::Closed)
+    }
+
+    /// Why it is in its state, if there is more to say.
+    pub fn why(&self) -> String {
+        lock(&self.why).clone()
     }
 
     /// Whether it takes work now.
     pub fn is_usable(&self) -> bool {
-        matches!(self.state(), State::Up | State::Suspect)
+        self.state.load(Ordering::Acquire) <= State::Trickle as u8
+    }
+
+    /// Whether what was bound to it may still be run.
+    pub fn is_running(&self) -> bool {
+        !matches!(self.state(), State::Broken | State::Closed)
+    }
+
+    /// Moves on from one of these states; false if it is in another.
+    fn move_state(&self, from: &[State], to: State, why: &str) -> bool {
+        let moved = from.iter().any(|&from| {
+            self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        });
+        if moved {
+            why.clone_into(&mut lock(&self.why));
+            self.strikes.store(0, Ordering::Relaxed);
+            self.outliers.store(0, Ordering::Relaxed);
+            self.good.store(0, Ordering::Relaxed);
+        }
+        moved
     }
 
     /// Marks a device whose engine panicked.
     pub fn suspect(&self) {
-        self.move_state(State::Up, State::Suspect);
+        self.move_state(&[State::Up], State::Suspect, "its engine panicked");
     }
 
-    fn move_state(&self, from: State, to: State) {
-        let _ = self.state.compare_exchange(from as u8, to as u8, Ordering::AcqRel, Ordering::Acquire);
-    }
-
-    /// Marks a device that died. Requests queued on it end with [`Status::DeviceLost`].
+    /// Marks a device that died. What is queued on it, and what its engine had in its hands, is done elsewhere if it may
+    /// be; the rest ends with [`Status::DeviceLost`].
     pub fn break_down(&self) {
-        self.move_state(State::Up, State::Broken);
-        self.move_state(State::Suspect, State::Broken);
-        // Failing some lets in others that waited behind the budget.
-        loop {
-            let burst = self.queue.take_now(usize::MAX);
-            if burst.is_empty() {
-                return;
+        let alive = [State::Up, State::Suspect, State::Trickle, State::Quarantined, State::Draining];
+        if !self.move_state(&alive, State::Broken, "it broke") {
+            return;
+        }
+        if let Some(layer) = self.home() {
+            layer.happened(What::Broke, self, "");
+        }
+        self.engine.abort();
+        self.send_away(Duration::ZERO);
+        self.lose_queued();
+    }
+
+    /// Ends, or sends elsewhere, all that is queued, or waits behind a budget that will not be given back.
+    fn lose_queued(&self) {
+        self.lose_all(self.queue.take_all().into());
+    }
+
+    /// Gives no new work to a device that cannot be trusted now; what runs goes on. False if it was not in use.
+    pub fn quarantine(&self, why: &str) -> bool {
+        let moved = self.move_state(&[State::Up, State::Suspect, State::Trickle], State::Quarantined, why);
+        if moved && let Some(layer) = self.home() {
+            layer.happened(What::Quarantined, self, why);
+            layer.move_queued(self);
+        }
+        moved
+    }
+
+    /// Brings a broken device back as far as quarantine: it may be proven, and is given no work yet.
+    pub fn revive(&self) -> crate::status::Outcome<bool> {
+        self.engine.revive()?;
+        Ok(self.move_state(&[State::Broken], State::Quarantined, "it was revived"))
+    }
+
+    /// Gives a little work to a device that was found well again, and more when it does well.
+    pub fn readmit(&self) -> bool {
+        let moved = self.move_state(&[State::Quarantined], State::Trickle, "readmitted");
+        if moved && let Some(layer) = self.home() {
+            layer.happened(What::Back, self, "");
+        }
+        moved
+    }
+
+    /// Gives no new work to a device that is to leave.
+    pub fn drain(&self) -> bool {
+        let alive = [State::Up, State::Suspect, State::Trickle, State::Quarantined, State::Broken];
+        let moved = self.move_state(&alive, State::Draining, "it is being removed");
+        if moved && let Some(layer) = self.home() {
+            layer.move_queued(self);
+        }
+        moved
+    }
+
+    /// Judges the device by how an attempt ended; see the settings for the thresholds.
+    pub fn judge(&self, failure: Option<&Status>, run_ns: u64, expected_ns: u64, bound: Option<&Bound>) {
+        let Some((bound, layer)) = bound.and_then(|bound| Some((bound, bound.layer()?))) else {
+            if matches!(failure, Some(Status::Internal(_))) {
+                self.suspect();
             }
-            self.lose_all(burst);
+            return;
+        };
+        let settings = &layer.settings;
+        match failure {
+            Some(status) if status.retryable() => {
+                if matches!(status, Status::Internal(_)) {
+                    self.suspect();
+                }
+                let strikes = self.strikes.fetch_add(1, Ordering::Relaxed) + 1;
+                let is_over = settings.quarantine_errors > 0 && strikes >= settings.quarantine_errors;
+                // A device that is alone is better than none.
+                if (is_over || self.state() == State::Trickle) && bound.has_another(&layer, self) {
+                    self.quarantine("it failed too often in a row");
+                }
+            }
+            _ => {
+                if self.strikes.load(Ordering::Relaxed) > 0 {
+                    self.strikes.store(0, Ordering::Relaxed);
+                }
+                self.judge_latency(run_ns, expected_ns, bound, &layer);
+                let is_trickle = self.state.load(Ordering::Relaxed) == State::Trickle as u8;
+                if is_trickle && self.good.fetch_add(1, Ordering::AcqRel) + 1 >= settings.trickle {
+                    self.move_state(&[State::Trickle], State::Up, "");
+                }
+            }
         }
     }
 
-    /// Ends requests that a dead device cannot serve.
+    fn judge_latency(&self, run_ns: u64, expected_ns: u64, bound: &Bound, layer: &Layer) {
+        let factor = layer.settings.quarantine_factor;
+        let limit = (expected_ns as f64 * factor).max(OUTLIER_NS);
+        if factor <= 0.0 || expected_ns == 0 || (run_ns as f64) < limit {
+            if self.outliers.load(Ordering::Relaxed) > 0 {
+                self.outliers.store(0, Ordering::Relaxed);
+            }
+        } else if self.outliers.fetch_add(1, Ordering::Relaxed) + 1 >= OUTLIERS && bound.has_another(layer, self) {
+            self.quarantine("it became far slower than it was");
+        }
+    }
+
+    /// A result of it was found wrong.
+    pub fn lied(&self, bound: &Bound) {
+        self.stats.lied.fetch_add(1, Ordering::Relaxed);
+        if bound.layer().is_some_and(|layer| bound.has_another(&layer, self)) {
+            self.quarantine("it gave a wrong result");
+        }
+    }
+
+    /// Operations whose callers have gone, and whose memory its engine still has.
+    pub fn lingering(&self) -> usize {
+        let watched = lock(&self.watched);
+        let is_kept = |watched: &&Watched| !watched.operation.is_released() && !watched.operation.is_pending();
+        watched.iter().filter(is_kept).count()
+    }
+
+    /// Whether a device that was just readmitted should get one more request now.
+    pub fn may_trickle(&self) -> bool {
+        self.state.load(Ordering::Acquire) != State::Trickle as u8 || self.queue.len() == 0
+    }
+
+    // ---- Load
+
+    /// Nanoseconds until a newcomer would be begun.
+    pub fn ready_ns(&self) -> u64 {
+        let operations = self.queue.len();
+        if operations < self.engine.parallel(self.options.workers) && !self.engine.completes_later() {
+            return 0;
+        }
+        self.backlog_ns.load(Ordering::Relaxed)
+    }
+
+    /// A request came, or left.
+    pub fn load_changed(&self, expected_ns: u64, is_there: bool) {
+        if is_there {
+            self.backlog_ns.fetch_add(expected_ns, Ordering::Relaxed);
+        } else {
+            self.backlog_ns.fetch_sub(expected_ns, Ordering::Relaxed);
+        }
+    }
+
+    /// By how much a completion followed the one before it, if the two overlapped; counts it as the last one.
+    pub fn gap(&self, started: Instant, finished: Instant) -> Option<u64> {
+        let since = |at: Instant| at.saturating_duration_since(self.opened).as_nanos() as u64;
+        let (started, finished) = (since(started), since(finished));
+        let before = self.last_completed.fetch_max(finished, Ordering::Relaxed);
+        (before > started).then(|| finished.saturating_sub(before))
+    }
+
+    // ---- Work
+
+    /// Ends requests that a dead device cannot serve; those that may be are done elsewhere.
     pub fn lose_all(&self, burst: VecDeque<Request>) {
+        let layer = self.home();
         for request in burst {
-            request.fail(Status::DeviceLost(self.name.to_string()));
+            let lost = || Status::DeviceLost(self.name.to_string());
+            match &layer {
+                Some(layer) => {
+                    if let Err(request) = layer.rehome(request, "its device broke before it was begun") {
+                        request.fail(lost());
+                    }
+                }
+                None => request.fail(lost()),
+            }
         }
     }
 
@@ -185,19 +459,11 @@ impl Device {
                 self.lose_all(burst);
                 continue;
             }
-            if self.engine.may_lose() {
-                let offered: Vec<_> = burst.iter().map(|request| Arc::clone(&request.operation)).collect();
-                self.engine.submit(&mut burst);
-                let accepted = offered.len() - burst.len();
-                let now = Instant::now();
-                lock(&self.watched).extend(offered.into_iter().take(accepted).map(|operation| (now, operation)));
-            } else {
-                self.engine.submit(&mut burst);
-            }
+            self.hand_over(&mut burst);
             if !burst.is_empty() {
                 self.stats.refused.fetch_add(1, Ordering::Relaxed);
-                if self.queue.is_closed() || !self.is_usable() {
-                    drop(burst); // dropping a request fails its operation
+                if self.queue.is_closed() || !self.is_running() {
+                    drop(burst); // dropping a request sends it elsewhere, or fails its operation
                 } else {
                     self.queue.put_back(burst);
                     std::thread::sleep(Duration::from_micros(50));
@@ -206,36 +472,79 @@ impl Device {
         }
     }
 
+    /// Offers a burst to the engine, and watches over what it takes if that may be lost.
+    pub fn hand_over(&self, burst: &mut VecDeque<Request>) {
+        let units = |burst: &VecDeque<Request>| burst.iter().map(|request| request.units.len() as u64).sum::<u64>();
+        let offered = units(burst);
+        if self.engine.may_lose() {
+            burst.iter_mut().for_each(|request| self.watch_over(request));
+        }
+        self.engine.submit(burst);
+        for refused in burst.iter_mut() {
+            if let Some(place) = refused.watch.take() {
+                place.store(crate::request::CAME_BACK, Ordering::Release);
+            }
+        }
+        self.stats.started.fetch_add(offered.saturating_sub(units(burst)), Ordering::Relaxed);
+    }
+
+    /// Keeps what is needed to do a request again though its engine never gives it back.
+    pub fn watch_over(&self, request: &mut Request) {
+        let place = Arc::new(AtomicU8::new(WATCHED));
+        request.watch = Some(Arc::clone(&place));
+        let (operation, spare) = (Arc::clone(request.operation()), SpareRequest::of(request));
+        let watched = Watched { since: Instant::now(), operation, place, spare };
+        let mut all = lock(&self.watched);
+        if all.len() >= 64 && all.len().is_power_of_two() {
+            all.retain(|watched| watched.place.load(Ordering::Acquire) == WATCHED);
+        }
+        all.push(watched);
+    }
+
     /// Ends operations whose completion does not come.
     fn watch(self: Arc<Self>) {
-        let mut watched = lock(&self.watched);
         while self.state() != State::Closed {
-            let now = Instant::now();
-            watched.retain(|(since, operation)| {
-                let is_late = now.duration_since(*since) >= self.options.lost_after;
-                if is_late {
-                    operation.lose(self.lost());
-                }
-                !is_late && !operation.is_released()
-            });
+            self.send_away(self.options.lost_after);
             let nap = self.options.lost_after / 4;
-            watched = self.bedtime.wait_timeout(watched, nap).unwrap_or_else(PoisonError::into_inner).0;
+            let watched = lock(&self.watched);
+            if self.state() != State::Closed {
+                drop(self.bedtime.wait_timeout(watched, nap).unwrap_or_else(PoisonError::into_inner));
+            }
         }
     }
 
-    fn lost(&self) -> Settled {
-        let completion = Completion {
-            device: Arc::clone(&self.name),
-            driver: "",
-            reason: "no completion came in time",
-            lane: Lane::Queued,
-            queue_ns: 0,
-            run_ns: self.options.lost_after.as_nanos() as u64,
-            attempts: 1,
-            bytes_in: 0,
-            bytes_out: 0,
-        };
-        Settled { units: vec![Err(Status::DeviceLost(self.name.to_string()))], completion }
+    /// Does elsewhere, or ends, what the engine has kept to itself for so long.
+    fn send_away(&self, age: Duration) {
+        let mut late = Vec::new();
+        {
+            let now = Instant::now();
+            let mut watched = lock(&self.watched);
+            let (out, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *watched)
+                .into_iter()
+                .filter(|watched| watched.place.load(Ordering::Acquire) == WATCHED && !watched.operation.is_released())
+                .partition(|watched| now.saturating_duration_since(watched.since) >= age);
+            *watched = kept;
+            late.extend(out);
+        }
+        let layer = self.home();
+        for watched in late {
+            let is_ours = watched.place.compare_exchange(WATCHED, REPLACED, Ordering::AcqRel, Ordering::Acquire);
+            if is_ours.is_err() {
+                continue; // it came back meanwhile
+            }
+            self.stats.lost.fetch_add(1, Ordering::Relaxed);
+            let lost = Status::DeviceLost(self.name.to_string());
+            let bound = watched.spare.as_ref().map(|spare| spare.bound());
+            self.judge(Some(&lost), 0, 0, bound);
+            let again = watched.spare.and_then(|spare| spare.revive(&watched.operation));
+            let went = match (again, &layer) {
+                (Some(request), Some(layer)) => layer.redo_lost(request),
+                _ => false,
+            };
+            if !went {
+                watched.operation.tell(Settled::failed(lost, &self.name, "no completion came in time"));
+            }
+        }
     }
 
     /// Takes nothing more and fails what is queued. What runs goes on.
@@ -261,5 +570,11 @@ impl Device {
         }
         // Only now: until its last worker has ended an engine may be given more to hold.
         self.engine.close();
+        lock(&self.watched).clear();
     }
 }
+
+/// Latency outliers in a row that make a device suspicious, and the least time that can be one: below it, it is the
+/// machine that was busy.
+const OUTLIERS: u32 = 3;
+const OUTLIER_NS: f64 = 20e6;

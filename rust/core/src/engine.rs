@@ -4,12 +4,38 @@
 //! hardware overrides `submit`: it takes what it can hold and completes each request later, from any thread. Taking
 //! fewer than offered is ordinary back-pressure.
 
-use crate::alg::{Algorithm, Kind, Params, Transform};
+use crate::alg::{Algorithm, Direction, Kind, Params, Transform};
 use crate::request::Request;
-use crate::status::Outcome;
+use crate::status::{Outcome, Status};
 use crate::template::Shape;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// What an offer can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of one message; more go elsewhere.
+    pub max_bytes: u64,
+    /// Most requests on the device at which it takes one more of these.
+    pub queue: usize,
+    /// Which directions it has: bit `Direction as u8`.
+    pub directions: u16,
+    /// Whether doing it twice does no harm: a pure function of source, key and nonce.
+    pub repeatable: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_bytes: u64::MAX, queue: usize::MAX, directions: u16::MAX, repeatable: true }
+    }
+}
+
+impl Limits {
+    /// Whether a message of this size may go there.
+    pub fn takes(&self, direction: Direction, bytes: usize) -> bool {
+        self.directions & (1 << direction as u16) != 0 && bytes as u64 <= self.max_bytes
+    }
+}
 
 /// One engine's bid for one algorithm.
 #[derive(Debug, Clone)]
@@ -21,6 +47,7 @@ pub struct Offer {
     /// Broken or outdated: refused unless the layer's settings ask for it.
     pub insecure: bool,
     pub shape: Shape,
+    pub limits: Limits,
 }
 
 impl Offer {
@@ -33,6 +60,7 @@ impl Offer {
             priority,
             insecure: algorithm.insecure,
             shape: Shape::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -75,8 +103,8 @@ pub trait Engine: Send + Sync {
     /// Takes requests off the front of the burst; each one taken is completed exactly once, now or later.
     fn submit(&self, burst: &mut VecDeque<Request>) {
         while let Some(request) = burst.pop_front() {
-            if request.device.queue.is_closed() {
-                drop(request); // which tells its caller that the layer was closed
+            if request.device().queue.is_closed() {
+                drop(request); // which sends it elsewhere, or tells its caller that the layer was closed
             } else {
                 request.run();
             }
@@ -86,6 +114,47 @@ pub trait Engine: Send + Sync {
     /// Whether completions may fail to come, so that the device must watch for lost ones.
     fn may_lose(&self) -> bool {
         false
+    }
+
+    /// Whether requests complete later, of themselves: then what one waits for inside is not its own cost.
+    fn completes_later(&self) -> bool {
+        false
+    }
+
+    /// How many requests it works on at once, with so many workers of ours.
+    fn parallel(&self, workers: usize) -> usize {
+        if self.completes_later() { 1 } else { workers }
+    }
+
+    /// Whether its results are what others are compared with, and its workers may be lent to that.
+    fn is_reference(&self) -> bool {
+        false
+    }
+
+    /// Whether it only runs what is made of other devices' offers.
+    fn is_host(&self) -> bool {
+        false
+    }
+
+    /// Its device broke: gives back, by dropping them, the requests in its hands that it can let go of.
+    fn abort(&self) {}
+
+    /// Looks for completions, on the thread of a caller who polls.
+    fn poll(&self) {}
+
+    /// Whether it is well.
+    fn health(&self) -> Outcome<()> {
+        Ok(())
+    }
+
+    /// Takes work again after its device broke.
+    fn revive(&self) -> Outcome<()> {
+        Ok(())
+    }
+
+    /// Turns a knob while it runs; for engines that have some.
+    fn tune(&self, knob: &str, _value: f64) -> Outcome<()> {
+        Err(Status::usage(format!("{} has no knob called {knob:?}", self.name())))
     }
 
     /// Lets go of everything still held. Called when the device closes, after the last `submit` has returned.

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod alg;
+pub mod balancers;
 pub mod buffer;
 pub mod cost;
 pub mod device;
@@ -13,12 +14,16 @@ pub mod engine;
 pub mod engines;
 pub mod ffi;
 pub mod fork;
+pub mod histogram;
 pub mod layer;
 pub mod operation;
 pub mod queue;
 pub mod registry;
 pub mod request;
 pub mod ring;
+pub mod route;
+pub mod spare;
 pub mod status;
 pub mod sync;
 pub mod template;
+pub mod verify;

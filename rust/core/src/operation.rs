@@ -8,14 +8,27 @@ use crate::alg::Facts;
 use crate::buffer::Output;
 use crate::ffi::eventfd::EventFd;
 use crate::fork;
+use crate::request::Request;
 use crate::ring::Ring;
 use crate::status::Status;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A loop's completion ring.
 pub type Port = Ring<Arc<Operation>, EventFd>;
+
+/// Whoever is told that an operation has ended, was released, or waits for its caller to say whether there is more.
+pub trait Told: Send + Sync {
+    /// Called on the thread on which it happened, which others may be waiting for.
+    fn told(&self, operation: &Arc<Operation>);
+}
+
+impl Told for Port {
+    fn told(&self, operation: &Arc<Operation>) {
+        self.push(Arc::clone(operation));
+    }
+}
 
 /// How an operation was run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,45 +66,174 @@ pub struct Completion {
 /// One unit's result.
 pub type UnitResult = Result<(Output, Facts), Status>;
 
+/// How one stage of a route ended.
+#[derive(Debug, Clone)]
+pub struct StageTold {
+    pub algorithm: Arc<str>,
+    pub device: Arc<str>,
+    pub driver: &'static str,
+    pub reason: &'static str,
+    pub attempts: u32,
+    pub queue_ns: u64,
+    pub run_ns: u64,
+}
+
+/// What only routes tell.
+#[derive(Debug, Default)]
+pub struct RouteTold {
+    pub stages: Vec<StageTold>,
+    /// What digest stages left, by algorithm, in order.
+    pub digests: Vec<(Arc<str>, Vec<u8>)>,
+}
+
 /// Everything that a settled operation hands over, once.
 pub struct Settled {
     pub units: Vec<UnitResult>,
     pub completion: Completion,
+    pub route: Option<Box<RouteTold>>,
+}
+
+impl Settled {
+    /// The end of an operation that no device completed.
+    pub fn failed(status: Status, device: &Arc<str>, reason: &'static str) -> Self {
+        let completion = Completion {
+            device: Arc::clone(device),
+            driver: "",
+            reason,
+            lane: Lane::Queued,
+            queue_ns: 0,
+            run_ns: 0,
+            attempts: 1,
+            bytes_in: 0,
+            bytes_out: 0,
+        };
+        Self { units: vec![Err(status)], completion, route: None }
+    }
 }
 
 const PENDING: u8 = 0;
 const SETTLED: u8 = 1;
 const CANCELLED: u8 = 2;
 
+/// What an operation keeps for whoever comes next.
+enum Slot {
+    Empty,
+    Settled(Box<Settled>),
+    /// Its last stage is done, and its caller may add another before it ends.
+    Paused(Request),
+}
+
 /// See the head of this file. Shareable between threads.
 pub struct Operation {
     state: AtomicU8,
-    released: AtomicBool,
-    result: Mutex<Option<Settled>>,
-    waiters: AtomicUsize,
+    /// Requests that may touch the caller's memory.
+    holders: AtomicU32,
+    slot: Mutex<Slot>,
+    waiters: AtomicU32,
     turn: Condvar,
-    port: Option<Arc<Port>>,
+    port: Option<Arc<dyn Told>>,
     /// Names the pinned memory to whoever pins it.
     pub token: usize,
     generation: u64,
+}
+
+/// A request's grip on its operation: as long as there is one, the caller's memory stays in place. Several requests may
+/// hold one operation: the parts of a batch, or one that an engine keeps to itself beside the one that replaced it.
+pub struct Hold {
+    operation: Arc<Operation>,
+    /// False once it has let go by itself.
+    armed: bool,
+}
+
+impl std::ops::Deref for Hold {
+    type Target = Arc<Operation>;
+    fn deref(&self) -> &Self::Target {
+        &self.operation
+    }
+}
+
+impl Clone for Hold {
+    fn clone(&self) -> Self {
+        self.operation.holders.fetch_add(1, Ordering::AcqRel);
+        Self { operation: Arc::clone(&self.operation), armed: true }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.armed && self.operation.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.operation.tell_port();
+        }
+    }
+}
+
+impl Hold {
+    /// Ends the operation and lets go of it, in one: who sees that it has ended finds it released if nobody else holds
+    /// it. False if it had ended before (a duplicated completion).
+    pub fn settle(&mut self, settled: Settled) -> bool {
+        self.armed = false;
+        let own = &self.operation;
+        let (first, told, before) = {
+            let mut slot = own.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = own.holders.fetch_sub(1, Ordering::AcqRel) == 1;
+            let state = own.state.load(Ordering::Acquire);
+            let before = (state == PENDING).then(|| std::mem::replace(&mut *slot, Slot::Settled(Box::new(settled))));
+            if before.is_some() {
+                own.state.store(SETTLED, Ordering::Release);
+            }
+            (state != SETTLED, last || before.is_some(), before)
+        };
+        drop(before); // outside the lock: a paused request lets go of the operation, too
+        if told {
+            own.wake();
+            own.tell_port();
+        }
+        first
+    }
+
+    /// Lets go of an operation that was never submitted, and tells nobody.
+    pub fn waive(&mut self) {
+        self.armed = false;
+        self.operation.holders.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Puts a request aside until the caller has said whether there is more to do. Gives it back if the caller has gone.
+    pub fn pause(operation: &Arc<Operation>, request: Request) -> Result<(), Request> {
+        let mut slot = operation.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if !operation.is_pending() {
+            return Err(request);
+        }
+        *slot = Slot::Paused(request);
+        drop(slot);
+        operation.tell_port();
+        Ok(())
+    }
 }
 
 /// Operations withdrawn so far in this process: tells a queue that looking for cancelled requests may be worth it.
 pub static WITHDRAWN: AtomicU64 = AtomicU64::new(0);
 
 impl Operation {
-    /// A pending operation whose release is told to `port`.
-    pub fn new(port: Option<Arc<Port>>, token: usize) -> Arc<Self> {
-        Arc::new(Self {
+    /// A pending operation whose end and release are told to `port`, and the first hold on it.
+    pub fn new(port: Option<Arc<dyn Told>>, token: usize) -> (Arc<Self>, Hold) {
+        let own = Arc::new(Self {
             state: AtomicU8::new(PENDING),
-            released: AtomicBool::new(false),
-            result: Mutex::new(None),
-            waiters: AtomicUsize::new(0),
+            holders: AtomicU32::new(1),
+            slot: Mutex::new(Slot::Empty),
+            waiters: AtomicU32::new(0),
             turn: Condvar::new(),
             port,
             token,
             generation: fork::generation(),
-        })
+        });
+        (Arc::clone(&own), Hold { operation: own, armed: true })
+    }
+
+    /// One more hold; `None` if the last one has gone.
+    pub fn hold(self: &Arc<Self>) -> Option<Hold> {
+        let more = |n: u32| (n > 0).then_some(n + 1);
+        let held = self.holders.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        held.is_ok().then(|| Hold { operation: Arc::clone(self), armed: true })
     }
 
     /// Whether this is the process that submitted it. In a forked child nobody works on it, and its locks may be held.
@@ -109,62 +251,65 @@ impl Operation {
 
     /// Whether the engine has let go of all memory.
     pub fn is_released(&self) -> bool {
-        self.released.load(Ordering::Acquire)
+        self.holders.load(Ordering::Acquire) == 0
     }
 
     /// Withdraws the operation. True if it had not settled; it may still run, and its result is dropped then.
-    pub fn cancel(&self) -> bool {
-        let withdrawn = {
+    pub fn cancel(self: &Arc<Self>) -> bool {
+        let paused = {
             // Under the lock, so that a waiter is either seen by `wake` or sees the new state itself.
-            let _turn = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-            self.state.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        };
-        if withdrawn {
-            WITHDRAWN.fetch_add(1, Ordering::AcqRel);
-            self.wake();
-        }
-        withdrawn
-    }
-
-    /// Ends the operation. Only the first call has any effect; later ones return false (a duplicated completion).
-    pub fn settle(self: &Arc<Self>, settled: Settled) -> bool {
-        {
-            let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.released.swap(true, Ordering::AcqRel) {
+            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.state.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 return false;
             }
-            if self.is_pending() {
-                *result = Some(settled);
-                self.state.store(SETTLED, Ordering::Release);
-            }
-        }
+            std::mem::replace(&mut *slot, Slot::Empty)
+        };
+        WITHDRAWN.fetch_add(1, Ordering::AcqRel);
         self.wake();
-        if let Some(port) = &self.port {
-            port.push(Arc::clone(self));
-        }
+        drop(paused); // outside the lock: a paused request lets go of the operation
         true
     }
 
-    /// Settles an operation whose engine is silent, without releasing it: the engine may still touch the memory.
-    pub fn lose(self: &Arc<Self>, settled: Settled) -> bool {
-        {
-            let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Settles an operation whose engine is silent, or whose time is up, without releasing it: the engine may still touch
+    /// the memory. False if it had ended.
+    pub fn tell(self: &Arc<Self>, settled: Settled) -> bool {
+        let paused = {
+            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.is_pending() {
                 return false;
             }
-            *result = Some(settled);
+            let before = std::mem::replace(&mut *slot, Slot::Settled(Box::new(settled)));
             self.state.store(SETTLED, Ordering::Release);
-        }
+            before
+        };
+        WITHDRAWN.fetch_add(1, Ordering::AcqRel);
         self.wake();
-        if let Some(port) = &self.port {
-            port.push(Arc::clone(self));
-        }
+        self.tell_port();
+        drop(paused);
         true
+    }
+
+    /// The request that was put aside, if its caller is asked now.
+    pub fn take_paused(&self) -> Option<Request> {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *slot, Slot::Empty) {
+            Slot::Paused(request) => Some(request),
+            other => {
+                *slot = other;
+                None
+            }
+        }
+    }
+
+    fn tell_port(self: &Arc<Self>) {
+        if let Some(port) = &self.port {
+            port.told(self);
+        }
     }
 
     fn wake(&self) {
         if self.waiters.load(Ordering::SeqCst) > 0 {
-            drop(self.result.lock().unwrap_or_else(PoisonError::into_inner));
+            drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner));
             self.turn.notify_all();
         }
     }
@@ -176,7 +321,7 @@ impl Operation {
         }
         let until = timeout.and_then(|t| Instant::now().checked_add(t));
         self.waiters.fetch_add(1, Ordering::SeqCst);
-        let mut guard = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let mut in_time = true;
         while self.is_pending() {
             guard = match until {
@@ -201,7 +346,14 @@ impl Operation {
         if self.state.load(Ordering::Acquire) != SETTLED {
             return None;
         }
-        self.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *slot, Slot::Empty) {
+            Slot::Settled(settled) => Some(*settled),
+            other => {
+                *slot = other;
+                None
+            }
+        }
     }
 }
 
@@ -210,53 +362,58 @@ mod tests {
     use super::*;
 
     fn settled() -> Settled {
-        let completion = Completion {
-            device: Arc::from("test"),
-            driver: "test",
-            reason: "test",
-            lane: Lane::Queued,
-            queue_ns: 0,
-            run_ns: 0,
-            attempts: 1,
-            bytes_in: 0,
-            bytes_out: 0,
-        };
-        Settled { units: Vec::new(), completion }
+        Settled::failed(Status::Cancelled, &Arc::from("test"), "test")
     }
 
     #[test]
     fn it_settles_exactly_once() {
-        let operation = Operation::new(None, 0);
-        assert!(operation.settle(settled()));
-        assert!(!operation.settle(settled()));
+        let (operation, mut hold) = Operation::new(None, 0);
+        let mut other = hold.clone();
+        assert!(hold.settle(settled()));
+        assert!(!operation.is_released());
+        assert!(!other.settle(settled()));
+        assert!(operation.is_released());
         assert!(operation.take().is_some());
         assert!(operation.take().is_none());
         assert!(!operation.cancel());
+        assert!(operation.hold().is_none());
     }
 
     #[test]
     fn a_cancelled_one_is_released_only_when_the_engine_lets_go() {
-        let operation = Operation::new(None, 0);
+        let (operation, mut hold) = Operation::new(None, 0);
         assert!(operation.cancel());
         assert!(operation.wait(None));
         assert!(!operation.is_released());
-        assert!(operation.settle(settled()));
+        assert!(hold.settle(settled()));
         assert!(operation.is_released() && operation.take().is_none());
+    }
+
+    #[test]
+    fn who_is_told_early_is_told_once_and_the_memory_stays() {
+        let (operation, mut hold) = Operation::new(None, 0);
+        let twin = operation.hold();
+        assert!(operation.tell(settled()));
+        assert!(!operation.tell(settled()) && !operation.is_released());
+        drop(hold);
+        assert!(!operation.is_released());
+        drop(twin);
+        assert!(operation.is_released() && operation.take().is_some());
     }
 
     #[test]
     fn waiting_ends_when_another_thread_settles() {
         for _ in 0..200 {
-            let operation = Operation::new(None, 0);
-            let other = Arc::clone(&operation);
-            let thread = std::thread::spawn(move || other.settle(settled()));
+            let (operation, mut hold) = Operation::new(None, 0);
+            let thread = std::thread::spawn(move || hold.settle(settled()));
             assert!(operation.wait(Some(Duration::from_secs(20))));
             assert!(thread.join().is_ok_and(|first| first));
+            assert!(operation.is_released());
         }
     }
 
     #[test]
     fn waiting_gives_up_in_time() {
-        assert!(!Operation::new(None, 0).wait(Some(Duration::from_millis(1))));
+        assert!(!Operation::new(None, 0).0.wait(Some(Duration::from_millis(1))));
     }
 }

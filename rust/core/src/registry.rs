@@ -43,6 +43,11 @@ impl Bid {
         }
     }
 
+    /// Whether it only changes how something is run: `cryptd(..)`, `pcrypt(..)`.
+    pub fn is_wrapper(&self) -> bool {
+        self.composition.as_ref().is_some_and(|made| matches!(made.template.as_str(), "cryptd" | "pcrypt"))
+    }
+
     /// Whether allocations find it.
     pub fn is_published(&self) -> bool {
         self.published.load(Ordering::Acquire)
@@ -105,6 +110,8 @@ pub enum Wanted {
 pub struct Registry {
     tables: RwLock<Tables>,
     last: AtomicU64,
+    /// Counts what was published or withdrawn, and what happened to devices.
+    epoch: AtomicU64,
 }
 
 fn place(list: &mut Vec<Arc<Bid>>, bid: &Arc<Bid>) {
@@ -113,6 +120,16 @@ fn place(list: &mut Vec<Arc<Bid>>, bid: &Arc<Bid>) {
 }
 
 impl Registry {
+    /// A number that is another one once anything has changed that a choice depends on.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whoever keeps a list of what there is must look again.
+    pub fn changed(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Enters offers of a device, hidden; their numbers, in order. The caller has checked them.
     pub fn enter(&self, device: &Arc<Device>, offers: Vec<Offer>) -> Vec<u64> {
         offers.into_iter().map(|offer| self.enter_one(device, offer, None)).collect()
@@ -153,6 +170,7 @@ impl Registry {
     pub fn publish(&self, id: u64, visible: bool) {
         if let Some(bid) = self.get(id) {
             bid.published.store(visible, Ordering::Release);
+            self.changed();
         }
     }
 
@@ -173,6 +191,7 @@ impl Registry {
         leaving.retain(|_, gone| gone.strong_count() > 0);
         leaving.insert(id, Arc::downgrade(&bid.gone));
         drop(tables);
+        self.changed();
     }
 
     /// Waits until nobody uses a withdrawn bid any more; false if the time runs out first.
@@ -255,6 +274,7 @@ mod tests {
             spin: Duration::ZERO,
             burst: 4,
             lost_after: Duration::from_secs(30),
+            aging: None,
         };
         Device::open(name, engine, options).unwrap()
     }

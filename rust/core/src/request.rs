@@ -1,22 +1,33 @@
-//! One unit of work on its way: what falls through the queue, and how it ends.
+//! One unit of work on its way: what falls through the queue, from device to device if need be, and how it ends.
+//!
+//! A request is a box, so that moving it between queues moves a pointer. It owns what its engine needs until it has
+//! ended: a failure leaves its units in place, and another device can do them again. What only some requests need (a
+//! route's stages, the devices that failed) lies in a [`Journey`] beside it.
+//!
+//! `advance` is where every attempt ends, whichever thread it ended on: results are checked, counted, and then the request
+//! goes to another device, to its next stage, to its caller for more stages, or to its end. Dropping a request that has
+//! not ended counts as an attempt that lost its device: no request is ever left unsettled.
 
-use crate::alg::{Call, Direction, Facts, Transform};
-use crate::buffer::{Output, Source};
+use crate::alg::{Call, Direction, Facts, Kind, Transform};
+use crate::buffer::{EMPTY, Output, Source};
 use crate::device::Device;
-use crate::operation::{Completion, Lane, Operation, Settled, UnitResult};
+use crate::layer::{Bound, Place};
+use crate::operation::{Completion, Hold, Lane, Operation, Settled, UnitResult};
 use crate::queue::Item;
-use crate::registry::Bid;
+use crate::route::{Journey, Step};
 use crate::status::{Outcome, Status};
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// What only some units have.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Extra {
     pub nonce: Vec<u8>,
-    pub ad: Source,
+    /// None for none, which is the common case.
+    pub ad: Option<Arc<Source>>,
     pub tag: Vec<u8>,
 }
 
@@ -27,12 +38,21 @@ pub struct Unit {
     pub output: Output,
 }
 
-static NO_AD: std::sync::LazyLock<Source> = std::sync::LazyLock::new(Source::default);
+impl Extra {
+    /// With additional data, if there are any.
+    pub fn new(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Self {
+        Self { nonce, ad: (!ad.is_empty()).then(|| Arc::new(ad)), tag }
+    }
+
+    pub fn ad(&self) -> &Source {
+        self.ad.as_deref().unwrap_or(&EMPTY)
+    }
+}
 
 fn call<'a>(source: &'a Source, extra: Option<&'a Extra>, direction: Direction, max_output: u64) -> Call<'a> {
     let (nonce, ad, tag) = match extra {
-        Some(extra) => (extra.nonce.as_slice(), &extra.ad, extra.tag.as_slice()),
-        None => (&[][..], &*NO_AD, &[][..]),
+        Some(extra) => (extra.nonce.as_slice(), extra.ad(), extra.tag.as_slice()),
+        None => (&[][..], &EMPTY, &[][..]),
     };
     Call { direction, source, nonce, ad, tag, max_output }
 }
@@ -45,7 +65,7 @@ impl Unit {
 
     /// Bytes that are read: the message, and an AEAD's additional data.
     pub fn len(&self) -> usize {
-        self.source.len().saturating_add(self.extra.as_ref().map_or(0, |extra| extra.ad.len()))
+        self.source.len().saturating_add(self.extra.as_ref().map_or(0, |extra| extra.ad().len()))
     }
 
     /// Whether there is nothing to read.
@@ -62,9 +82,15 @@ impl Unit {
         outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))))
     }
 
-    /// Runs the unit in this thread.
-    pub fn run(mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> UnitResult {
-        self.attempt(transform, direction, max_output).map(|facts| (self.output, facts))
+    /// Takes the result out, once it is there. What failed keeps its output, to be tried again.
+    pub fn take_output(&mut self) -> Output {
+        let empty = self.output.sibling();
+        std::mem::replace(&mut self.output, empty)
+    }
+
+    /// Runs the unit in this thread and hands over its result.
+    pub fn run(&mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> UnitResult {
+        self.attempt(transform, direction, max_output).map(|facts| (self.take_output(), facts))
     }
 }
 
@@ -82,6 +108,59 @@ pub fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
     format!("a panic in an engine: {}", text.unwrap_or("no message"))
 }
 
+/// The messages of a request; one needs no vector.
+#[derive(Default)]
+pub enum Units {
+    #[default]
+    None,
+    One(Unit),
+    Many(Vec<Unit>),
+}
+
+impl From<Vec<Unit>> for Units {
+    fn from(mut units: Vec<Unit>) -> Self {
+        match (units.pop(), units.is_empty()) {
+            (None, _) => Self::None,
+            (Some(unit), true) => Self::One(unit),
+            (Some(unit), false) => {
+                units.push(unit);
+                Self::Many(units)
+            }
+        }
+    }
+}
+
+impl Units {
+    pub fn into_vec(self) -> Vec<Unit> {
+        match self {
+            Self::None => Vec::new(),
+            Self::One(unit) => vec![unit],
+            Self::Many(units) => units,
+        }
+    }
+}
+
+impl Deref for Units {
+    type Target = [Unit];
+    fn deref(&self) -> &[Unit] {
+        match self {
+            Self::None => &[],
+            Self::One(unit) => std::slice::from_ref(unit),
+            Self::Many(units) => units,
+        }
+    }
+}
+
+impl DerefMut for Units {
+    fn deref_mut(&mut self) -> &mut [Unit] {
+        match self {
+            Self::None => &mut [],
+            Self::One(unit) => std::slice::from_mut(unit),
+            Self::Many(units) => units,
+        }
+    }
+}
+
 /// Work that keeps its state from call to call, run by [`Work::Step`]: a stream's next piece.
 pub trait Stepper: Send {
     /// Takes the unit's source, writes its output.
@@ -90,10 +169,12 @@ pub trait Stepper: Send {
 
 /// What a request does.
 pub enum Work {
-    /// Each unit through the transform.
-    Transform { transform: Arc<dyn Transform>, direction: Direction, max_output: u64 },
+    /// Each unit through the transform that its place has compiled.
+    Transform { direction: Direction, max_output: u64 },
     /// One unit through a stream.
     Step(Box<dyn Stepper>),
+    /// Looks whether what another device gave is right. See `verify.rs`.
+    Check(Box<crate::verify::Checking>),
 }
 
 /// Collects the parts of an operation that was split among workers.
@@ -118,31 +199,58 @@ impl Gather {
     }
 }
 
-/// Something that falls through a device's queue. Dropping one that was not completed fails its operation, so no
-/// request is ever left unsettled.
-pub struct Request {
+/// In the hands of an engine that may lose it; it is there, or the watcher has replaced it.
+pub const WATCHED: u8 = 0;
+pub const CAME_BACK: u8 = 1;
+pub const REPLACED: u8 = 2;
+
+/// What a request is; see the head of this file.
+pub struct Body {
     pub work: Work,
-    pub units: Vec<Unit>,
-    pub operation: Arc<Operation>,
-    pub device: Arc<Device>,
-    /// The bid that it runs on, which counts it among its users.
-    pub bid: Option<Arc<Bid>>,
-    pub costs: Arc<crate::cost::Costs>,
+    pub units: Units,
+    pub place: Arc<Place>,
+    /// What it was submitted through, to find other places for it; none for parts of compositions.
+    pub bound: Option<Arc<Bound>>,
     /// Where this part's results go, if the operation was split; and the index of its first unit.
-    pub gather: Option<(Arc<Gather>, usize)>,
-    pub priority: i32,
+    pub gather: Option<Box<(Arc<Gather>, usize)>>,
+    pub journey: Option<Box<Journey>>,
+    pub watch: Option<Arc<AtomicU8>>,
     pub deadline: Option<Instant>,
     pub submitted: Instant,
-    pub driver: &'static str,
     pub reason: &'static str,
-    pub lane: Lane,
     pub bytes: usize,
-    pub source_bytes: u64,
+    /// By how much it is thought to delay those behind it; counted in its device's backlog while it is there.
+    pub expected_ns: u64,
+    pub priority: i32,
+    pub client: u32,
     pub attempts: u32,
+    pub lane: Lane,
+    /// It was bound to its device by the caller: nothing else is tried.
+    pub is_bound: bool,
     /// False once it is completed: its budget is returned and its operation told.
-    pub open: bool,
+    open: bool,
     /// Whether it holds some of its queue's budget.
-    pub budgeted: bool,
+    budgeted: bool,
+    /// Whether it is counted in its device's backlog.
+    counted: bool,
+    /// The last field: what it keeps in place may be pointed to by those before.
+    hold: Hold,
+}
+
+/// See the head of this file.
+pub struct Request(Box<Body>);
+
+impl Deref for Request {
+    type Target = Body;
+    fn deref(&self) -> &Body {
+        &self.0
+    }
+}
+
+impl DerefMut for Request {
+    fn deref_mut(&mut self) -> &mut Body {
+        &mut self.0
+    }
 }
 
 impl Item for Request {
@@ -153,119 +261,314 @@ impl Item for Request {
         self.bytes
     }
     fn is_cancelled(&self) -> bool {
-        self.operation.is_cancelled()
+        !self.operation().is_pending()
     }
     fn set_budgeted(&mut self, holds: bool) {
         self.budgeted = holds;
     }
+    fn client(&self) -> u32 {
+        self.client
+    }
+    fn is_movable(&self) -> bool {
+        !self.is_bound && self.bound.is_some() && matches!(self.work, Work::Transform { .. })
+    }
+    fn most_operations(&self) -> usize {
+        self.place.limits.queue
+    }
+    fn queued_at(&self) -> Instant {
+        self.submitted
+    }
 }
 
-impl Request {
-    /// Runs all units in this thread and completes.
-    pub fn run(mut self) {
-        if let Some(status) = self.must_not_start() {
-            return self.fail(status);
+impl Body {
+    pub fn operation(&self) -> &Arc<Operation> {
+        &self.hold
+    }
+
+    /// One more hold on its operation.
+    pub fn hold(&self) -> Hold {
+        self.hold.clone()
+    }
+
+    pub fn device(&self) -> &Arc<Device> {
+        &self.place.device
+    }
+
+    pub fn direction(&self) -> Option<Direction> {
+        match &self.work {
+            Work::Transform { direction, .. } => Some(*direction),
+            Work::Check(checking) => Some(checking.direction),
+            Work::Step(_) => None,
         }
-        let (results, started) = self.execute();
-        self.complete(results, started);
+    }
+
+    /// Bytes of all messages, additional data left out.
+    pub fn source_bytes(&self) -> u64 {
+        self.units.iter().map(|unit| unit.source.len() as u64).sum()
+    }
+
+    /// The driver that runs it where it is.
+    pub fn driver(&self) -> &'static str {
+        match (&self.work, self.place.transform()) {
+            (Work::Step(_), _) | (_, None) => self.place.step_driver.unwrap_or(""),
+            (Work::Check(checking), _) => checking.driver,
+            (Work::Transform { direction, .. }, Some(transform)) => transform.driver(*direction),
+        }
+    }
+
+    /// Why the request must not be started any more, if it must not.
+    pub fn must_not_start(&self) -> Option<Status> {
+        if !self.operation().is_pending() {
+            return Some(Status::Cancelled); // or given up: either way its caller has gone
+        }
+        let left = self.deadline?.checked_duration_since(Instant::now());
+        let Some(left) = left else { return Some(Status::DeadlineExceeded) };
+        match self.work {
+            // What has been measured often enough to be sure is not begun in vain.
+            Work::Transform { direction, max_output } => {
+                let bytes = self.units.first().map_or(0, |unit| cost_bytes(unit, direction, max_output));
+                let costs = &self.place.costs;
+                let is_sure = costs.samples(direction, bytes) >= SURE;
+                let run_ns = costs.predict(direction, bytes).saturating_mul(self.units.len() as u64);
+                (is_sure && u128::from(run_ns) > left.as_nanos()).then_some(Status::DeadlineExceeded)
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts it in its device's backlog, or no longer.
+    pub fn count(&mut self, is_there: bool) {
+        if std::mem::replace(&mut self.counted, is_there) != is_there {
+            self.place.device.load_changed(self.expected_ns, is_there);
+        }
+    }
+
+    /// Gives back what it holds of its device's queue.
+    pub fn leave_device(&mut self) {
+        self.count(false);
+        if std::mem::replace(&mut self.budgeted, false) {
+            self.place.device.queue.release(1, self.bytes);
+        }
+    }
+}
+
+/// Samples of one size from which a prediction is trusted enough to refuse work by it.
+const SURE: u32 = 8;
+
+impl Request {
+    /// A request for one place, to be adjusted by its maker.
+    pub fn new(place: Arc<Place>, work: Work, units: Vec<Unit>, hold: Hold, reason: &'static str) -> Self {
+        Self(Box::new(Body {
+            work,
+            units: units.into(),
+            place,
+            bound: None,
+            gather: None,
+            journey: None,
+            watch: None,
+            deadline: None,
+            submitted: Instant::now(),
+            reason,
+            bytes: 0,
+            expected_ns: 0,
+            priority: 0,
+            client: 0,
+            attempts: 1,
+            lane: Lane::Queued,
+            is_bound: false,
+            open: true,
+            budgeted: false,
+            counted: false,
+            hold,
+        }))
+    }
+
+    /// Forgets it: it was refused before it was under way, and its operation is told by whoever made it.
+    pub fn waive(mut self) {
+        self.open = false;
+        self.count(false);
+        self.hold.waive();
+    }
+
+    /// Forgets it: its operation is, or will be, ended otherwise.
+    pub fn discard(mut self) {
+        self.open = false;
+        self.leave_device();
+    }
+
+    /// Ends it with these results, whatever they are.
+    pub fn finish(self, results: Vec<UnitResult>) {
+        let now = Instant::now();
+        self.end(results, now, now);
+    }
+
+    /// Runs it in this thread, as many stages as are to run here, and completes.
+    pub fn run(self) {
+        let mut request = self;
+        loop {
+            if let Some(status) = request.must_not_start() {
+                return request.fail(status);
+            }
+            let (results, started) = request.execute();
+            match request.advance(results, started, true) {
+                Some(next) => request = next,
+                None => return,
+            }
+        }
     }
 
     /// Runs all units in this thread; the results are still to be handed to [`complete`](Self::complete).
     pub fn execute(&mut self) -> (Vec<UnitResult>, Instant) {
         let started = Instant::now();
-        let units = std::mem::take(&mut self.units);
-        let mut results = Vec::with_capacity(units.len());
-        match &mut self.work {
-            Work::Transform { transform, direction, max_output } => {
-                let first = units.first().map_or(0, |unit| cost_bytes(unit, *direction, *max_output));
-                for unit in units {
-                    let result = unit.run(&**transform, *direction, *max_output);
-                    let is_sample = results.is_empty() && result.is_ok();
-                    results.push(result);
-                    if is_sample {
-                        // One sample per request is enough, and a clock per unit would cost more than a small unit.
-                        self.costs.record(*direction, first, started.elapsed().as_nanos() as u64);
-                    }
+        let body = &mut **self;
+        let results = match &mut body.work {
+            Work::Transform { direction, max_output } => match body.place.transform() {
+                Some(transform) => {
+                    body.units.iter_mut().map(|unit| unit.run(&**transform, *direction, *max_output)).collect()
                 }
-            }
-            Work::Step(stepper) => {
-                for mut unit in units {
+                None => vec![Err(Status::Internal("a request for a place that was never met".into()))],
+            },
+            Work::Step(stepper) => body
+                .units
+                .iter_mut()
+                .map(|unit| {
                     let outcome = catch_unwind(AssertUnwindSafe(|| stepper.step(&unit.source, &mut unit.output)));
-                    results.push(match outcome {
-                        Ok(outcome) => outcome.map(|facts| (unit.output, facts)),
-                        Err(panic) => Err(Status::Internal(panic_message(&panic))),
-                    });
-                }
-            }
-        }
+                    let outcome = outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))));
+                    outcome.map(|facts| (unit.take_output(), facts))
+                })
+                .collect(),
+            Work::Check(checking) => checking.run(&mut body.units),
+        };
         (results, started)
     }
 
-    /// Why the request must not be started any more, if it must not.
-    pub fn must_not_start(&self) -> Option<Status> {
-        if !self.operation.is_pending() {
-            Some(Status::Cancelled) // or given up as lost: either way its caller has gone
-        } else if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            Some(Status::DeadlineExceeded)
-        } else {
-            None
-        }
-    }
-
-    /// Ends the request with the same failure for all its units.
-    pub fn fail(mut self, status: Status) {
-        self.fail_now(status);
-    }
-
-    fn fail_now(&mut self, status: Status) {
+    /// Ends this attempt with the same failure for all its units.
+    pub fn fail(self, status: Status) {
         let num = self.units.len().max(1);
-        self.units.clear();
-        let results = (0..num).map(|_| Err(status.clone())).collect();
-        self.complete_now(results, Instant::now());
+        self.advance((0..num).map(|_| Err(status.clone())).collect(), Instant::now(), false);
     }
 
-    /// Ends the request with its units' results.
-    pub fn complete(mut self, results: Vec<UnitResult>, started: Instant) {
-        self.complete_now(results, started);
+    /// Ends this attempt with its units' results.
+    pub fn complete(self, results: Vec<UnitResult>, started: Instant) {
+        self.advance(results, started, false);
     }
 
-    fn complete_now(&mut self, results: Vec<UnitResult>, started: Instant) {
-        if !std::mem::replace(&mut self.open, false) {
-            return;
+    /// What comes after an attempt; the request itself if its next stage is to run on this thread.
+    fn advance(mut self, mut results: Vec<UnitResult>, started: Instant, is_here: bool) -> Option<Self> {
+        if !self.open {
+            return None;
         }
         let finished = Instant::now();
-        self.units.clear();
-        let stats = &self.device.stats;
-        let mut bytes_out = 0u64;
-        let mut failed = 0u64;
-        for result in &results {
-            match result {
-                Ok((output, _)) => bytes_out += output.len() as u64,
-                Err(_) => failed += 1,
-            }
-            if matches!(result, Err(Status::Internal(_))) {
-                self.device.suspect();
+        let came_back = self.watch.take().is_none_or(|watch| watch.swap(CAME_BACK, Ordering::AcqRel) == WATCHED);
+        let layer = self.bound.as_ref().and_then(|bound| bound.layer());
+        let mut judged = (started, finished);
+        let mut was_checked = false;
+        if let Work::Check(checking) = &mut self.work {
+            // The attempt was another's: its times are told, and its device is judged.
+            judged = checking.judged;
+            was_checked = true;
+            let back = Arc::clone(&checking.place);
+            let work = Work::Transform { direction: checking.direction, max_output: checking.max_output };
+            self.leave_device();
+            self.place = back;
+            self.work = work;
+        } else if crate::verify::is_due(&self, &results, layer.as_deref()) {
+            match crate::verify::begin(self, results, judged, layer.as_deref()) {
+                Ok(()) => return None,
+                Err((request, checked)) => (self, results) = (request, checked),
             }
         }
-        stats.completed.fetch_add(results.len() as u64 - failed, Ordering::Relaxed);
-        stats.failed.fetch_add(failed, Ordering::Relaxed);
-        stats.bytes_in.fetch_add(self.source_bytes, Ordering::Relaxed);
-        stats.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
-        let run_ns = finished.duration_since(started).as_nanos() as u64;
-        stats.busy_ns.fetch_add(run_ns, Ordering::Relaxed);
-        // The budget first: whoever learns of the completion may submit at once and must find room.
-        if std::mem::replace(&mut self.budgeted, false) {
-            self.device.queue.release(1, self.bytes);
+        self.account(&results, judged.0, judged.1);
+        if !was_checked {
+            // The budget first: whoever learns of the completion may submit at once and must find room.
+            self.leave_device();
         }
-        let (mut started, mut bytes_in) = (started, self.source_bytes);
-        let (units, bytes_out) = match self.gather.take() {
-            None => (results, bytes_out),
-            Some((gather, first)) => {
+        if came_back && let Some(layer) = &layer {
+            match layer.redo(self, results) {
+                Ok(()) => return None,
+                Err((request, left)) => (self, results) = (request, left),
+            }
+        }
+        if self.journey.is_some() {
+            match crate::route::step(self, results, judged, layer.as_ref(), is_here) {
+                Step::Here(request) => return Some(request),
+                Step::Away => return None,
+                Step::End(request, ended) => (self, results) = (request, ended),
+            }
+        }
+        self.end(results, judged.0, judged.1);
+        None
+    }
+
+    /// Counts an attempt on the device that made it, and tells what was learnt of its costs.
+    fn account(&self, results: &[UnitResult], started: Instant, finished: Instant) {
+        let run_ns = finished.saturating_duration_since(started).as_nanos() as u64;
+        let waited = started.saturating_duration_since(self.submitted).as_nanos() as u64;
+        let bytes_in = self.source_bytes();
+        let (mut done, mut bytes_out) = (0u64, 0u64);
+        for (output, _) in results.iter().flatten() {
+            done += 1;
+            bytes_out += output.len() as u64;
+        }
+        let device = &self.place.device;
+        device.stats.count(done, results.len() as u64 - done, bytes_in, bytes_out, run_ns);
+        device.queue_ns.record(waited);
+        device.run_ns.record(run_ns);
+        let tally = &self.place.costs.tally;
+        tally.count(done, results.len() as u64 - done, bytes_in, bytes_out, run_ns);
+        let gap = device.gap(started, finished);
+        let first = results.iter().find_map(|result| result.as_ref().err());
+        if let (Some(direction), None) = (self.direction(), first) {
+            // Failures end early: they say nothing of what the work costs.
+            let num = results.len().max(1) as u64;
+            let bytes = match &self.work {
+                Work::Transform { max_output, .. } if direction == Direction::Generate => *max_output as usize,
+                _ => self.units.iter().map(Unit::len).sum::<usize>() / num as usize,
+            };
+            let costs = &self.place.costs;
+            if gap.is_none() || !device.engine.completes_later() {
+                costs.record(direction, bytes, run_ns / num);
+            }
+            if let Some(gap) = gap {
+                costs.record_gap(direction, bytes, gap / num);
+            }
+        }
+        device.judge(first, run_ns, self.expected_ns, self.bound.as_deref());
+    }
+
+    /// Ends the request: its operation learns, unless other parts are still out.
+    fn end(mut self, results: Vec<UnitResult>, started: Instant, finished: Instant) {
+        self.open = false;
+        let device = Arc::clone(&self.place.device);
+        let mut results = results;
+        if let Some(kept) = self.journey.as_mut().and_then(|journey| journey.kept.take()) {
+            results = kept.merge(results);
+        }
+        let (mut started, mut submitted) = (started, self.submitted);
+        let mut bytes_in = self.source_bytes();
+        let mut told = None;
+        if let Some(journey) = self.journey.as_mut().filter(|journey| journey.is_route) {
+            (started, submitted, bytes_in) = (journey.started.unwrap_or(started), journey.submitted, journey.bytes_in);
+            told = Some(Box::new(std::mem::take(&mut journey.told)));
+        }
+        let (reason, lane, attempts, driver) = (self.reason, self.lane, self.attempts, self.driver());
+        let gather = self.gather.take();
+        // The caller's memory is free to go once the operation is released: nothing of it may be left here.
+        self.units = Units::None;
+        self.journey = None;
+        let units = match gather {
+            None => results,
+            Some(gather) => {
+                let (gather, first) = *gather;
                 let mut all = gather.state.lock().unwrap_or_else(PoisonError::into_inner);
+                if all.results.get(first).is_none_or(Option::is_some) {
+                    device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
+                    return; // the same part came twice, from two devices
+                }
                 for (slot, result) in all.results.iter_mut().skip(first).zip(results) {
                     *slot = Some(result);
                 }
-                all.bytes_in += self.source_bytes;
+                all.bytes_in += bytes_in;
                 all.started = Some(all.started.map_or(started, |earliest| earliest.min(started)));
                 all.parts_out -= 1;
                 if all.parts_out > 0 {
@@ -274,43 +577,78 @@ impl Request {
                 bytes_in = all.bytes_in;
                 started = all.started.unwrap_or(started);
                 let lost = || Err(Status::Internal("a unit without a result".into()));
-                let units: Vec<UnitResult> = all.results.drain(..).map(|r| r.unwrap_or_else(lost)).collect();
-                let bytes_out = units.iter().flatten().map(|(output, _)| output.len() as u64).sum();
-                (units, bytes_out)
+                all.results.drain(..).map(|result| result.unwrap_or_else(lost)).collect()
             }
         };
-        let run_ns = finished.duration_since(started).as_nanos() as u64;
+        let bytes_out = units.iter().flatten().map(|(output, _)| output.len() as u64).sum();
         let completion = Completion {
-            device: Arc::clone(&self.device.name),
-            driver: self.driver,
-            reason: self.reason,
-            lane: self.lane,
-            queue_ns: started.saturating_duration_since(self.submitted).as_nanos() as u64,
-            run_ns,
-            attempts: self.attempts,
+            device: Arc::clone(&device.name),
+            driver,
+            reason,
+            lane,
+            queue_ns: started.saturating_duration_since(submitted).as_nanos() as u64,
+            run_ns: finished.saturating_duration_since(started).as_nanos() as u64,
+            attempts,
             bytes_in,
             bytes_out,
         };
-        if self.operation.is_cancelled() {
-            self.device.stats.cancelled.fetch_add(1, Ordering::Relaxed);
+        let stats = &device.stats;
+        if self.hold.is_cancelled() {
+            stats.cancelled.fetch_add(1, Ordering::Relaxed);
         }
-        if !self.operation.settle(Settled { units, completion }) {
-            self.device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
+        stats.finished.fetch_add(units.len() as u64, Ordering::Relaxed);
+        if !self.hold.settle(Settled { units, completion, route: told }) {
+            stats.duplicates.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether doing it again elsewhere does no harm.
+    pub fn is_repeatable(&self) -> bool {
+        let Work::Transform { direction, .. } = self.work else { return false };
+        let kind = self.bound.as_ref().map(|bound| bound.kind);
+        self.place.limits.repeatable && direction != Direction::Sign && kind != Some(Kind::Random)
     }
 }
 
-impl Drop for Request {
+impl Drop for Body {
     fn drop(&mut self) {
-        if self.open {
-            let status = if self.operation.is_cancelled() {
-                Status::Cancelled
-            } else if self.device.queue.is_closed() {
-                Status::Closed("the layer was closed before the operation was done")
-            } else {
-                Status::DeviceLost(self.device.name.to_string())
-            };
-            self.fail_now(status);
+        if !std::mem::replace(&mut self.open, false) {
+            return;
         }
+        let is_closed = self.bound.as_ref().map_or(self.place.device.queue.is_closed(), |bound| {
+            bound.layer().is_none_or(|layer| layer.alive().is_err())
+        });
+        let status = if !self.hold.is_pending() {
+            Status::Cancelled
+        } else if is_closed {
+            Status::Closed("the layer was closed before the operation was done")
+        } else {
+            Status::DeviceLost(self.place.device.name.to_string())
+        };
+        let nothing = Work::Transform { direction: Direction::Generate, max_output: 0 };
+        let again = Body {
+            work: std::mem::replace(&mut self.work, nothing),
+            units: std::mem::take(&mut self.units),
+            place: Arc::clone(&self.place),
+            bound: self.bound.take(),
+            gather: self.gather.take(),
+            journey: self.journey.take(),
+            watch: self.watch.take(),
+            deadline: self.deadline,
+            submitted: self.submitted,
+            reason: self.reason,
+            bytes: self.bytes,
+            expected_ns: self.expected_ns,
+            priority: self.priority,
+            client: self.client,
+            attempts: self.attempts,
+            lane: self.lane,
+            is_bound: self.is_bound,
+            open: true,
+            budgeted: std::mem::replace(&mut self.budgeted, false),
+            counted: std::mem::replace(&mut self.counted, false),
+            hold: self.hold.clone(),
+        };
+        Request(Box::new(again)).fail(status);
     }
 }

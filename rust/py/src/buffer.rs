@@ -63,7 +63,7 @@ pub enum Pin {
 pub struct Pins {
     /// Most operations pin one object, which then needs no vector.
     first: Option<Pin>,
-    rest: Vec<Pin>,
+    rest: Option<Box<Vec<Pin>>>,
 }
 
 type Span = (*const u8, usize);
@@ -73,8 +73,13 @@ impl Pins {
         if self.first.is_none() {
             self.first = Some(pin);
         } else {
-            self.rest.push(pin);
+            self.rest.get_or_insert_default().push(pin);
         }
+    }
+
+    /// Holds what others hold, too.
+    pub fn absorb(&mut self, others: Self) {
+        others.first.into_iter().chain(others.rest.into_iter().flat_map(|rest| *rest)).for_each(|pin| self.hold(pin));
     }
 
     /// Borrows one object.

@@ -3,9 +3,8 @@
 use crate::buffer::Pins;
 use crate::port::lock;
 use acrypto_core::alg::{Direction, Facts, Params};
-use acrypto_core::buffer::Output;
 use acrypto_core::operation::UnitResult;
-use acrypto_core::request::{Request, Work};
+use acrypto_core::request::{Request, Unit, Work};
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
@@ -24,10 +23,13 @@ pub struct Job {
     params: Params,
     #[pyo3(get)]
     max_output: u64,
+    /// Whether more requests stood behind it when it was taken: OCF's CRYPTO_HINT_MORE.
+    #[pyo3(get)]
+    more: bool,
 }
 
 impl Job {
-    pub fn new(request: Request) -> Self {
+    pub fn new(request: Request, more: bool) -> Self {
         let mut job = Self {
             request: Mutex::new(None),
             started: Instant::now(),
@@ -35,8 +37,10 @@ impl Job {
             algorithm: String::new(),
             params: Params::default(),
             max_output: 0,
+            more,
         };
-        if let Work::Transform { transform, direction, max_output } = &request.work {
+        if let (Work::Transform { direction, max_output }, Some(transform)) = (&request.work, request.place.transform())
+        {
             job.direction = if *direction == Direction::Generate { "random" } else { direction.name() };
             job.max_output = *max_output;
             if let Some((name, params)) = transform.recipe() {
@@ -53,13 +57,13 @@ impl Job {
     }
 
     /// A result's bytes, held to the limits of the request.
-    fn accept(&self, mut output: Output, bytes: &[u8]) -> UnitResult {
+    fn accept(&self, unit: &mut Unit, bytes: &[u8]) -> UnitResult {
         if self.direction == Direction::Decompress.name() && bytes.len() as u64 > self.max_output {
             return Err(Status::LimitExceeded { limit: self.max_output });
         }
-        output.exactly(bytes.len())?.copy_from_slice(bytes);
-        output.set_len(bytes.len());
-        Ok((output, Facts::default()))
+        unit.output.exactly(bytes.len())?.copy_from_slice(bytes);
+        unit.output.set_len(bytes.len());
+        Ok((unit.take_output(), Facts::default()))
     }
 
     fn take(&self) -> Option<Request> {
@@ -112,7 +116,7 @@ impl Job {
     fn units<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let mut copies: Vec<[Vec<u8>; 4]> = Vec::new();
         if let Some(request) = lock(&self.request).as_ref() {
-            for unit in &request.units {
+            for unit in request.units.iter() {
                 let call = unit.call(Direction::Digest, 0);
                 let (mut gathered, mut ad) = (Vec::new(), Vec::new());
                 let parts = [call.source.contiguous(&mut gathered), call.nonce, call.ad.contiguous(&mut ad), call.tag];
@@ -130,10 +134,9 @@ impl Job {
     /// Ends the request: one result for each unit, bytes or an exception of ours. Returns false if it was ended before.
     fn complete(&self, py: Python<'_>, results: Bound<'_, PyList>) -> PyResult<bool> {
         let Some(mut request) = self.take() else { return Ok(false) };
-        let units = std::mem::take(&mut request.units);
         let given = results.len();
-        let mut ended: Vec<UnitResult> = Vec::with_capacity(units.len());
-        for (index, unit) in units.into_iter().enumerate() {
+        let mut ended: Vec<UnitResult> = Vec::with_capacity(request.units.len());
+        for (index, unit) in request.units.iter_mut().enumerate() {
             let Ok(result) = results.get_item(index) else {
                 ended.push(Err(Status::Internal(format!("an engine gave {given} results, too few"))));
                 continue;
@@ -142,7 +145,7 @@ impl Job {
                 Err(status_of(&result))
             } else {
                 match Pins::short(Some(&result)) {
-                    Ok(bytes) => self.accept(unit.output, &bytes),
+                    Ok(bytes) => self.accept(unit, &bytes),
                     Err(_) => Err(Status::Internal("an engine gave a result that is no bytes".into())),
                 }
             });

@@ -2,14 +2,15 @@
 
 use crate::buffer::Pins;
 use crate::convert::params;
+use crate::delivery::{Delivery, Mode};
 use crate::error::{OrRaise, raise};
 use crate::job::Job;
 use crate::operation::{Harvest, Operation};
-use crate::port::Ports;
+use crate::port::{Ports, lock};
 use crate::transform::Transform;
 use acrypto_core::alg;
 use acrypto_core::device::{Device, Options};
-use acrypto_core::engine::{Engine as CoreEngine, Offer};
+use acrypto_core::engine::{Engine as CoreEngine, Limits, Offer};
 use acrypto_core::engines::external::External;
 use acrypto_core::engines::faulty::{Fault, Faulty, Kind};
 use acrypto_core::engines::host::Host;
@@ -23,9 +24,10 @@ use acrypto_core::status::{Outcome, Status};
 use acrypto_core::template::Shape;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
-use std::sync::Arc;
+use pyo3::types::PyDict;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// An engine of the core, not opened yet.
@@ -89,6 +91,37 @@ impl Engine {
         Ok(Self { inner, external: false })
     }
 
+    /// An accelerator that does not exist, with knobs turned as `(knob, value)` says.
+    #[staticmethod]
+    #[pyo3(signature = (*, name, priority, algorithms, seed, knobs))]
+    fn simulated(
+        py: Python<'_>,
+        name: String,
+        priority: i32,
+        algorithms: Option<Vec<String>>,
+        seed: u64,
+        knobs: Vec<(String, f64)>,
+    ) -> PyResult<Self> {
+        let inner = crate::simulated::simulated(name, priority, algorithms, seed, knobs).or_raise(py)?;
+        Ok(Self { inner, external: false })
+    }
+
+    /// Turns a knob, while it runs or before.
+    fn tune(&self, py: Python<'_>, knob: &str, value: f64) -> PyResult<()> {
+        // What it lets go of may go on elsewhere, on this thread.
+        py.detach(|| self.inner.tune(knob, value)).or_raise(py)
+    }
+
+    /// Raises what is wrong with it.
+    fn health(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.inner.health()).or_raise(py)
+    }
+
+    /// Lets it take work again after it died.
+    fn revive(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.inner.revive()).or_raise(py)
+    }
+
     /// What it can do.
     fn offers(&self) -> Vec<OfferRow> {
         self.inner.offers().into_iter().map(row).collect()
@@ -102,27 +135,42 @@ impl Engine {
 }
 
 /// Algorithm, kind, driver, priority, whether it is insecure, and block, digest, nonce and tag sizes.
-type OfferRow = (String, String, String, i32, bool, (usize, usize, usize, usize));
+/// Last the limits: most bytes, most requests on the device, directions as bits, whether it may be repeated.
+type OfferRow = (String, String, String, i32, bool, (usize, usize, usize, usize), LimitsRow);
+type LimitsRow = (u64, usize, u16, bool);
 
 fn offer(row: OfferRow) -> Outcome<Offer> {
-    let (algorithm, kind, driver, priority, insecure, (block, digest, nonce, tag)) = row;
+    let (algorithm, kind, driver, priority, insecure, (block, digest, nonce, tag), limits) = row;
+    let (max_bytes, queue, directions, repeatable) = limits;
     let known = alg::Kind::ALL.iter().find(|known| known.name() == kind);
     let Some(&kind) = known else {
         return Err(Status::usage(format!("no kind of algorithm is called {kind:?}")));
     };
-    Ok(Offer { algorithm, kind, driver, priority, insecure, shape: Shape { block, digest, nonce, tag } })
+    let limits = Limits { max_bytes, queue, directions, repeatable };
+    let shape = Shape { block, digest, nonce, tag };
+    Ok(Offer { algorithm, kind, driver, priority, insecure, shape, limits })
 }
 
 fn row(offer: Offer) -> OfferRow {
-    let Offer { algorithm, kind, driver, priority, insecure, shape } = offer;
-    (algorithm, kind.name().into(), driver, priority, insecure, (shape.block, shape.digest, shape.nonce, shape.tag))
+    let Offer { algorithm, kind, driver, priority, insecure, shape, limits } = offer;
+    let sizes = (shape.block, shape.digest, shape.nonce, shape.tag);
+    let limits = (limits.max_bytes, limits.queue, limits.directions, limits.repeatable);
+    (algorithm, kind.name().into(), driver, priority, insecure, sizes, limits)
 }
 
 /// What transforms and streams share of a layer.
 pub struct Shared {
-    pub core: core::Layer,
+    pub core: Arc<core::Layer>,
     pub ports: Arc<Ports>,
     pub max_output: u64,
+    clients: Mutex<Clients>,
+}
+
+/// Clients by name, and the shares that they were given.
+#[derive(Default)]
+struct Clients {
+    numbers: HashMap<String, u32>,
+    weights: Vec<(u32, u32)>,
 }
 
 impl Shared {
@@ -133,32 +181,55 @@ impl Shared {
         event_loop: Option<Bound<'_, PyAny>>,
         harvest: Harvest,
         pins: Pins,
-        submit: impl FnOnce(&Arc<op::Operation>) -> Outcome<()> + Send,
+        delivery: Delivery,
+        submit: impl FnOnce(op::Hold) -> Outcome<()> + Send,
     ) -> PyResult<Py<Operation>> {
-        let port = self.ports.port(event_loop.as_ref())?;
+        let port = self.ports.teller(event_loop.as_ref(), &delivery)?;
+        let is_inline = delivery.mode == Mode::Inline;
         if event_loop.is_none() {
             self.ports.drain_threads(py);
         }
         let token = self.ports.reserve();
-        let core = op::Operation::new(Some(port), token);
+        let (core, hold) = op::Operation::new(Some(port), token);
         let operation = Operation::pending(
             Arc::clone(&core),
             event_loop.map(Bound::unbind),
             Arc::clone(&self.ports),
             harvest,
             pins,
+            delivery,
         );
         let operation = Py::new(py, operation)?;
         // Entered before it is submitted: the completion may come before `submit` returns.
         self.ports.enter(token, operation.clone_ref(py));
-        if let Err(status) = submit(&core) {
+        if let Err(status) = submit(hold) {
             self.ports.leave(token);
             if self.core.alive().is_err() {
                 self.ports.unregister(py); // closed meanwhile: the ring just made would stay on its loop
             }
             return Err(raise(py, &status));
         }
+        if is_inline {
+            operation.get().settle_here(py)?;
+        }
         Ok(operation)
+    }
+
+    /// The number of a client, given to it on first sight; 0 is nobody.
+    pub fn client(&self, name: &str) -> u32 {
+        let mut clients = lock(&self.clients);
+        let next = u32::try_from(clients.numbers.len()).unwrap_or(u32::MAX - 1) + 1;
+        *clients.numbers.entry(name.to_string()).or_insert(next)
+    }
+
+    /// Gives a client a share, on every device there is and will be.
+    pub fn weigh(&self, name: &str, weight: u32) {
+        let number = self.client(name);
+        let mut clients = lock(&self.clients);
+        clients.weights.retain(|(known, _)| *known != number);
+        clients.weights.push((number, weight));
+        drop(clients);
+        self.core.set_weight(number, weight);
     }
 }
 
@@ -170,11 +241,11 @@ pub struct Layer {
 
 impl Layer {
     /// Refuses in a forked child, where locks may be held by threads that do not exist.
-    fn ours(&self, py: Python<'_>) -> PyResult<()> {
+    pub fn ours(&self, py: Python<'_>) -> PyResult<()> {
         if self.shared.core.is_ours() { Ok(()) } else { self.shared.core.alive().or_raise(py) }
     }
 
-    fn device(&self, py: Python<'_>, name: &str) -> PyResult<Arc<Device>> {
+    pub fn device(&self, py: Python<'_>, name: &str) -> PyResult<Arc<Device>> {
         self.ours(py)?;
         let found = self.shared.core.devices().into_iter().find(|device| *device.name == *name);
         found.ok_or_else(|| raise(py, &Status::NoEngine(format!("no device is called {name:?}"))))
@@ -184,14 +255,40 @@ impl Layer {
 #[pymethods]
 impl Layer {
     #[new]
-    #[pyo3(signature = (*, inline_ns, pool_bytes, max_output, allow_insecure))]
-    fn new(inline_ns: u64, pool_bytes: usize, max_output: u64, allow_insecure: bool) -> PyResult<Self> {
-        let core = core::Layer::new(core::Settings { inline_ns, pool_bytes, allow_insecure });
-        Ok(Self { shared: Arc::new(Shared { core, ports: Arc::new(Ports::new()?), max_output }) })
+    #[pyo3(signature = (
+        *, inline_ns, pool_bytes, max_output, allow_insecure,
+        attempts = 3, crosscheck = 0, quarantine_errors = 4, quarantine_factor = 50.0, trickle = 16
+    ))]
+    #[allow(clippy::too_many_arguments)] // settings, by name
+    fn new(
+        inline_ns: u64,
+        pool_bytes: usize,
+        max_output: u64,
+        allow_insecure: bool,
+        attempts: u32,
+        crosscheck: u64,
+        quarantine_errors: u32,
+        quarantine_factor: f64,
+        trickle: u32,
+    ) -> PyResult<Self> {
+        let core = core::Layer::new(core::Settings {
+            inline_ns,
+            pool_bytes,
+            allow_insecure,
+            attempts,
+            crosscheck,
+            quarantine_errors,
+            quarantine_factor,
+            trickle,
+        });
+        let ports = Arc::new(Ports::new()?);
+        let shared = Arc::new(Shared { core, ports, max_output, clients: Mutex::default() });
+        shared.ports.settle_in(Arc::downgrade(&shared));
+        Ok(Self { shared })
     }
 
     /// Opens an engine as a device with its queue and workers.
-    #[pyo3(signature = (name, engine, *, workers, operations, queue_bytes, spin_ns, burst, lost_after))]
+    #[pyo3(signature = (name, engine, *, workers, operations, queue_bytes, spin_ns, burst, lost_after, aging_ns = 0))]
     #[allow(clippy::too_many_arguments)] // settings, by name
     fn add_device(
         &self,
@@ -204,6 +301,7 @@ impl Layer {
         spin_ns: u64,
         burst: usize,
         lost_after: f64,
+        aging_ns: u64,
     ) -> PyResult<()> {
         self.shared.core.alive().or_raise(py)?;
         if self.shared.core.devices().iter().any(|device| *device.name == *name) {
@@ -215,9 +313,14 @@ impl Layer {
             spin: Duration::from_nanos(spin_ns),
             burst,
             lost_after: Duration::try_from_secs_f64(lost_after).unwrap_or(Duration::MAX),
+            aging: (aging_ns > 0).then(|| Duration::from_nanos(aging_ns)),
         };
         let device = Device::open(name, Arc::clone(&engine.inner), options);
-        self.shared.core.add_device(device.map_err(|error| PyOSError::new_err(error.to_string()))?);
+        let device = device.map_err(|error| PyOSError::new_err(error.to_string()))?;
+        self.shared.core.add_device(&device);
+        for &(client, weight) in &lock(&self.shared.clients).weights {
+            device.queue.set_weight(client, weight);
+        }
         Ok(())
     }
 
@@ -306,74 +409,12 @@ impl Layer {
         Transform { layer: Arc::clone(&self.shared), recipe: Arc::new(recipe) }.generate(py, nbytes, None)
     }
 
-    /// One dict per device: state, queue, counters.
-    fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.ours(py)?;
-        let list = PyList::empty(py);
-        for device in self.shared.core.devices() {
-            let row = PyDict::new(py);
-            row.set_item("name", &*device.name)?;
-            row.set_item("engine", device.engine.name())?;
-            row.set_item("state", device.state().name())?;
-            row.set_item("workers", device.options.workers)?;
-            let load = device.queue.load();
-            for (name, number) in [
-                ("queued", load.queued),
-                ("waiting", load.waiting),
-                ("operations", load.operations),
-                ("bytes", load.bytes),
-                ("peak_bytes", load.peak_bytes),
-                ("max_operations", device.queue.budget().operations),
-                ("max_bytes", device.queue.budget().bytes),
-            ] {
-                row.set_item(name, number)?;
-            }
-            let stats = &device.stats;
-            for (name, counter) in [
-                ("completed", &stats.completed),
-                ("failed", &stats.failed),
-                ("cancelled", &stats.cancelled),
-                ("refused", &stats.refused),
-                ("duplicates", &stats.duplicates),
-                ("inline", &stats.inline),
-                ("batch", &stats.batch),
-                ("queued_units", &stats.queued),
-                ("bytes_in", &stats.bytes_in),
-                ("bytes_out", &stats.bytes_out),
-                ("busy_ns", &stats.busy_ns),
-            ] {
-                row.set_item(name, counter.load(Ordering::Relaxed))?;
-            }
-            let inline = stats.inline.load(Ordering::Relaxed);
-            row.set_item("submitted", stats.submitted.load(Ordering::Relaxed) + inline)?;
-            list.append(row)?;
-        }
-        Ok(list)
-    }
-
-    /// Measured costs: `(table, direction, from_bytes, nanoseconds)`.
-    fn costs(&self, py: Python<'_>) -> PyResult<Vec<(String, &'static str, u64, u32)>> {
-        self.ours(py)?;
-        let mut rows = Vec::new();
-        for (table, costs) in self.shared.core.all_costs() {
-            rows.extend(costs.rows().iter().map(|r| (table.clone(), r.direction.name(), r.from_bytes, r.nanoseconds)));
-        }
-        Ok(rows)
-    }
-
     /// Operations whose memory is pinned, and bytes that lie unused in the pool.
     fn pinned(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
         self.ours(py)?;
         self.shared.ports.settle_threads(py);
         self.shared.ports.forget_closed(py);
         Ok((self.shared.ports.num_in_flight(), self.shared.core.pool.idle_bytes()))
-    }
-
-    /// Marks a device as dead.
-    fn break_device(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        let device = self.device(py, name)?;
-        py.detach(|| device.break_down());
-        Ok(())
     }
 
     /// Takes requests for an external device: waits until there are some; an empty list means that it was closed.
@@ -384,11 +425,19 @@ impl Layer {
             return Ok(Vec::new()); // removed meanwhile
         };
         let mut burst = py.detach(|| device.queue.take(most, 1, || false));
-        while !burst.is_empty() && !device.is_usable() {
-            device.lose_all(burst);
-            burst = py.detach(|| device.queue.take(most, 1, || false));
+        while !burst.is_empty() && !device.is_running() {
+            let lost = burst;
+            burst = py.detach(|| {
+                device.lose_all(lost);
+                device.queue.take(most, 1, || false)
+            });
         }
-        Ok(burst.into_iter().map(Job::new).collect())
+        let more = device.queue.len() > burst.len();
+        burst.iter_mut().for_each(|request| device.watch_over(request));
+        let units = burst.iter().map(|request| request.units.len() as u64).sum();
+        device.stats.started.fetch_add(units, Ordering::Relaxed);
+        let last = burst.len();
+        Ok(burst.into_iter().zip(1..).map(|(request, index)| Job::new(request, more || index < last)).collect())
     }
 
     /// Whether the layer may be used: not closed, and opened by this process.

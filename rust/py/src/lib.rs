@@ -2,8 +2,10 @@
 
 #![deny(unsafe_code)]
 
+mod balancer;
 mod buffer;
 mod convert;
+mod delivery;
 mod error;
 mod info;
 mod job;
@@ -12,13 +14,18 @@ mod methods;
 mod oneshot;
 mod operation;
 mod port;
+mod route;
+mod simulated;
 mod stream;
 mod transform;
+mod views;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use super::balancer::{Balancer, DeviceView, RequestView};
     #[pymodule_export]
     use super::buffer::Buffer;
     #[pymodule_export]
@@ -35,7 +42,9 @@ mod _native {
         random, sha1, sha224, sha256, sha384, sha512, sign, verify,
     };
     #[pymodule_export]
-    use super::operation::{Completion, Operation};
+    use super::operation::{Completion, Operation, Stage};
+    #[pymodule_export]
+    use super::route::{Hop, Route};
     #[pymodule_export]
     use super::stream::{Decompressor, Hasher, zstd_frame};
     #[pymodule_export]

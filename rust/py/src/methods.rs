@@ -6,6 +6,7 @@ use crate::error::OrRaise;
 use crate::operation::Operation;
 use crate::transform::{Asked, ExplanationRow, Message, Sources, Transform};
 use acrypto_core::alg::Direction;
+use acrypto_core::layer::Ask;
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -27,8 +28,8 @@ impl Transform {
     /// The public half of a private key, as SubjectPublicKeyInfo in DER (RFC 5280).
     fn public_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.layer.core.alive().or_raise(py)?;
-        let place = self.place(py, None)?;
-        match place.transform.public_key() {
+        let place = py.detach(|| self.layer.core.first_place(&self.recipe)).or_raise(py)?;
+        match place.transform().and_then(|transform| transform.public_key()) {
             Some(key) => Ok(PyBytes::new(py, &key)),
             None => Err(Status::usage(format!("{} has no public key here", self.recipe.name))).or_raise(py),
         }
@@ -38,12 +39,13 @@ impl Transform {
     fn explain(&self, py: Python<'_>, nbytes: usize) -> PyResult<Vec<ExplanationRow>> {
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
-        let place = self.place(py, None)?;
         let mut rows = Vec::new();
         for &direction in self.recipe.kind.directions() {
-            let predicted = place.costs.predict(direction, nbytes);
+            let chosen = py.detach(|| layer.choose(&self.recipe, &Ask::of(direction, nbytes))).or_raise(py)?;
+            let device = &chosen.place.device;
+            let predicted = chosen.place.costs.predict(direction, nbytes);
             let limit = layer.settings.inline_ns;
-            let (lane, why) = if !place.device.engine.runs_inline() {
+            let (lane, why) = if !device.engine.runs_inline() {
                 ("queued", "this engine always queues".to_string())
             } else if predicted < limit {
                 ("inline", format!("predicted below {limit} ns"))
@@ -52,11 +54,11 @@ impl Transform {
             };
             rows.push((
                 direction.name().into(),
-                place.device.name.to_string(),
-                place.transform.driver(direction).into(),
+                device.name.to_string(),
+                chosen.transform().or_raise(py)?.driver(direction).into(),
                 lane.into(),
                 predicted,
-                format!("{}; {why}", place.reason),
+                format!("{}; {why}", chosen.reason),
             ));
         }
         Ok(rows)
@@ -67,7 +69,7 @@ impl Transform {
     }
 
     /// Compresses one message; gives a Buffer, or the byte count with `into`.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn compress<'py>(
         &self,
         py: Python<'py>,
@@ -75,11 +77,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Compress, &data), &asked)
+        self.start(py, &Message::of(Direction::Compress, &data), asked)
     }
 
     /// `compress` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_compress<'py>(
         &self,
         py: Python<'py>,
@@ -87,11 +89,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Compress, &data), &asked)
+        self.start(py, &Message::of(Direction::Compress, &data), asked)
     }
 
     /// Decompresses one message to its end. Raises CorruptInput, LimitExceeded.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, max_output=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decompress<'py>(
         &self,
         py: Python<'py>,
@@ -99,11 +101,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into", "max_output"], false)?;
-        self.start(py, &Message::of(Direction::Decompress, &data), &asked)
+        self.start(py, &Message::of(Direction::Decompress, &data), asked)
     }
 
     /// `decompress` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, max_output=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_decompress<'py>(
         &self,
         py: Python<'py>,
@@ -111,11 +113,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into", "max_output"], true)?;
-        self.start(py, &Message::of(Direction::Decompress, &data), &asked)
+        self.start(py, &Message::of(Direction::Decompress, &data), asked)
     }
 
     /// The digest of one message, as bytes.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn digest<'py>(
         &self,
         py: Python<'py>,
@@ -123,11 +125,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Digest, &data), &asked)
+        self.start(py, &Message::of(Direction::Digest, &data), asked)
     }
 
     /// `digest` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_digest<'py>(
         &self,
         py: Python<'py>,
@@ -135,11 +137,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Digest, &data), &asked)
+        self.start(py, &Message::of(Direction::Digest, &data), asked)
     }
 
     /// The tag of one message, as bytes.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn mac<'py>(
         &self,
         py: Python<'py>,
@@ -147,11 +149,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Mac, &data), &asked)
+        self.start(py, &Message::of(Direction::Mac, &data), asked)
     }
 
     /// `mac` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_mac<'py>(
         &self,
         py: Python<'py>,
@@ -159,11 +161,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Mac, &data), &asked)
+        self.start(py, &Message::of(Direction::Mac, &data), asked)
     }
 
     /// Signs one message with the private key.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn sign<'py>(
         &self,
         py: Python<'py>,
@@ -171,11 +173,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Sign, &data), &asked)
+        self.start(py, &Message::of(Direction::Sign, &data), asked)
     }
 
     /// `sign` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_sign<'py>(
         &self,
         py: Python<'py>,
@@ -183,11 +185,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Sign, &data), &asked)
+        self.start(py, &Message::of(Direction::Sign, &data), asked)
     }
 
     /// The secret shared with the owner of a public key.
-    #[pyo3(signature = (peer, **options), text_signature = "($self, peer, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (peer, **options), text_signature = "($self, peer, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn agree<'py>(
         &self,
         py: Python<'py>,
@@ -195,11 +197,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], false)?;
-        self.start(py, &Message::of(Direction::Agree, &peer), &asked)
+        self.start(py, &Message::of(Direction::Agree, &peer), asked)
     }
 
     /// `agree` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (peer, **options), text_signature = "($self, peer, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (peer, **options), text_signature = "($self, peer, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_agree<'py>(
         &self,
         py: Python<'py>,
@@ -207,11 +209,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["into"], true)?;
-        self.start(py, &Message::of(Direction::Agree, &peer), &asked)
+        self.start(py, &Message::of(Direction::Agree, &peer), asked)
     }
 
     /// Encrypts one message; an AEAD appends its tag. The nonce must never serve twice under one key.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn encrypt<'py>(
         &self,
         py: Python<'py>,
@@ -224,12 +226,12 @@ impl Transform {
         self.start(
             py,
             &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Encrypt, &data) },
-            &asked,
+            asked,
         )
     }
 
     /// `encrypt` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_encrypt<'py>(
         &self,
         py: Python<'py>,
@@ -242,12 +244,12 @@ impl Transform {
         self.start(
             py,
             &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Encrypt, &data) },
-            &asked,
+            asked,
         )
     }
 
     /// Decrypts one message. AuthenticationError releases nothing.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decrypt<'py>(
         &self,
         py: Python<'py>,
@@ -260,12 +262,12 @@ impl Transform {
         self.start(
             py,
             &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Decrypt, &data) },
-            &asked,
+            asked,
         )
     }
 
     /// `decrypt` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonce, data, ad = None, **options), text_signature = "($self, nonce, data, ad=None, *, into=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_decrypt<'py>(
         &self,
         py: Python<'py>,
@@ -278,12 +280,12 @@ impl Transform {
         self.start(
             py,
             &Message { nonce: Some(&nonce), ad: ad.as_ref(), ..Message::of(Direction::Decrypt, &data) },
-            &asked,
+            asked,
         )
     }
 
     /// Checks a tag or signature; raises AuthenticationError if it is wrong, gives None if right.
-    #[pyo3(signature = (tag, data, **options), text_signature = "($self, tag, data, *, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (tag, data, **options), text_signature = "($self, tag, data, *, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn verify<'py>(
         &self,
         py: Python<'py>,
@@ -292,11 +294,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &[], false)?;
-        self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, &asked)
+        self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, asked)
     }
 
     /// `verify` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (tag, data, **options), text_signature = "($self, tag, data, *, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (tag, data, **options), text_signature = "($self, tag, data, *, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_verify<'py>(
         &self,
         py: Python<'py>,
@@ -305,11 +307,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &[], true)?;
-        self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, &asked)
+        self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, asked)
     }
 
     /// `compress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn compress_many<'py>(
         &self,
         py: Python<'py>,
@@ -317,11 +319,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
-        self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), asked)
     }
 
     /// `compress_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_compress_many<'py>(
         &self,
         py: Python<'py>,
@@ -329,11 +331,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
-        self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), asked)
     }
 
     /// `decompress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decompress_many<'py>(
         &self,
         py: Python<'py>,
@@ -341,11 +343,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions", "max_output"], false)?;
-        self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), asked)
     }
 
     /// `decompress_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_decompress_many<'py>(
         &self,
         py: Python<'py>,
@@ -353,11 +355,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions", "max_output"], true)?;
-        self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), asked)
     }
 
     /// `digest` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn digest_many<'py>(
         &self,
         py: Python<'py>,
@@ -365,11 +367,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
-        self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), asked)
     }
 
     /// `digest_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_digest_many<'py>(
         &self,
         py: Python<'py>,
@@ -377,11 +379,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
-        self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), asked)
     }
 
     /// `mac` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn mac_many<'py>(
         &self,
         py: Python<'py>,
@@ -389,11 +391,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
-        self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), asked)
     }
 
     /// `mac_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_mac_many<'py>(
         &self,
         py: Python<'py>,
@@ -401,11 +403,11 @@ impl Transform {
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
-        self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), &asked)
+        self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), asked)
     }
 
     /// `encrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn encrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -416,11 +418,11 @@ impl Transform {
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["return_exceptions"], false)?;
         let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Encrypt, sources, &asked)
+        self.start_many(py, Direction::Encrypt, sources, asked)
     }
 
     /// `encrypt_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_encrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -431,11 +433,11 @@ impl Transform {
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["return_exceptions"], true)?;
         let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Encrypt, sources, &asked)
+        self.start_many(py, Direction::Encrypt, sources, asked)
     }
 
     /// `decrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -446,11 +448,11 @@ impl Transform {
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["return_exceptions"], false)?;
         let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Decrypt, sources, &asked)
+        self.start_many(py, Direction::Decrypt, sources, asked)
     }
 
     /// `decrypt_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_decrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -461,6 +463,6 @@ impl Transform {
     ) -> PyResult<Py<Operation>> {
         let asked = Asked::read(py, options, &["return_exceptions"], true)?;
         let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
-        self.start_many(py, Direction::Decrypt, sources, &asked)
+        self.start_many(py, Direction::Decrypt, sources, asked)
     }
 }

@@ -46,25 +46,26 @@ fn run<'py>(
         (None, None, None) => None,
         (nonce, ad, tag) => {
             let ad = ad.map(|ad| pins.source(ad)).transpose()?.unwrap_or_default();
-            Some(Box::new(Extra { nonce: Pins::short(nonce)?, ad, tag: Pins::short(tag)? }))
+            Some(Box::new(Extra::new(Pins::short(nonce)?, ad, Pins::short(tag)?)))
         }
     };
     let limit = match direction {
         Direction::Compress | Direction::Decompress => DETACH_COMPRESSION_BYTES,
         _ => DETACH_BYTES,
     };
-    let unit = Unit { source, extra, output: Output::pooled(&POOL) };
+    let mut unit = Unit { source, extra, output: Output::pooled(&POOL) };
     let detach = match direction {
         Direction::Sign | Direction::Verify | Direction::Agree => true,
         _ => cost_bytes(&unit, direction, max_output) > limit,
     };
     transform.check(&unit.call(direction, max_output)).or_raise(py)?;
-    let result = if detach {
-        py.detach(|| unit.run(transform, direction, max_output))
+    let outcome = if detach {
+        py.detach(|| unit.attempt(transform, direction, max_output))
     } else {
-        unit.run(transform, direction, max_output)
+        unit.attempt(transform, direction, max_output)
     };
-    Ok(result.or_raise(py)?.0)
+    outcome.or_raise(py)?;
+    Ok(unit.output)
 }
 
 fn compile(py: Python<'_>, name: &str, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<Arc<dyn Transform>> {

@@ -5,9 +5,14 @@
 //! than most operations. Rejected: wrapping a real `asyncio.Future`, 0.5 us to make and only usable in its loop.
 
 use crate::buffer::{Buffer, Pins};
+use crate::delivery::Delivery;
 use crate::error::{cancelled, raise};
+use crate::layer::Shared;
 use crate::port::{Ports, lock, running_loop};
+use crate::route::Hop;
 use acrypto_core::operation as core;
+use acrypto_core::request::Request;
+use acrypto_core::route::resume;
 use acrypto_core::status::Status;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTimeoutError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -59,6 +64,50 @@ pub struct Completion {
     bytes_out: u64,
     /// CRC-32 of the uncompressed side, for parts of deflate streams.
     checksum: Option<u32>,
+    /// Of a route: how each stage ended, and what digest stages left: (algorithm, digest).
+    stages: Vec<Stage>,
+    digests: Vec<(String, Vec<u8>)>,
+}
+
+/// How one stage of a route ended.
+#[pyclass(frozen, module = "acrypto._core", get_all)]
+#[derive(Clone)]
+pub struct Stage {
+    algorithm: String,
+    device: String,
+    driver: &'static str,
+    reason: &'static str,
+    attempts: u32,
+    queue_ns: u64,
+    run_ns: u64,
+}
+
+impl Stage {
+    pub fn of(told: &core::StageTold) -> Self {
+        Self {
+            algorithm: told.algorithm.to_string(),
+            device: told.device.to_string(),
+            driver: told.driver,
+            reason: told.reason,
+            attempts: told.attempts,
+            queue_ns: told.queue_ns,
+            run_ns: told.run_ns,
+        }
+    }
+}
+
+#[pymethods]
+impl Stage {
+    fn __repr__(&self) -> String {
+        format!(
+            "<Stage {} on {} by {}, {}: ran {} ns>",
+            self.algorithm, self.device, self.driver, self.reason, self.run_ns
+        )
+    }
+}
+
+fn digests(route: &core::RouteTold) -> Vec<(String, Vec<u8>)> {
+    route.digests.iter().map(|(name, digest)| (name.to_string(), digest.clone())).collect()
 }
 
 #[pymethods]
@@ -78,18 +127,43 @@ enum Outcome {
     Cancelled,
 }
 
-/// A completion, and the checksum beside it.
-type Told = (core::Completion, Option<u32>);
+/// A completion, the checksum beside it, and what only routes tell.
+type Told = (core::Completion, Option<u32>, Option<Box<core::RouteTold>>);
 
 type Callback = (Py<PyAny>, Option<Py<PyAny>>);
 
-struct State {
-    outcome: Outcome,
-    completion: Option<Told>,
+/// What most operations have not; boxed, since a million of them may wait at once.
+#[derive(Default)]
+struct Rare {
     callbacks: Vec<Callback>,
-    pins: Pins,
     /// What `cancel` was given.
     cancel_message: Option<Py<PyAny>>,
+    /// Called once it has ended, by whoever is told of that.
+    callback: Option<Py<PyAny>>,
+    /// Called before a route ends.
+    then: Option<Py<PyAny>>,
+    is_reaped: bool,
+}
+
+struct State {
+    outcome: Outcome,
+    completion: Option<Box<Told>>,
+    rare: Option<Box<Rare>>,
+    pins: Pins,
+}
+
+impl State {
+    fn new(outcome: Outcome, completion: Option<Told>, pins: Pins) -> Self {
+        Self { outcome, completion: completion.map(Box::new), rare: None, pins }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn take_callbacks(&mut self) -> Vec<Callback> {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.callbacks)).unwrap_or_default()
+    }
 }
 
 /// See the head of this file. Any thread may wait or cancel; await it in the loop that submitted it.
@@ -111,13 +185,7 @@ impl Operation {
             ports: None,
             harvest,
             blocking: AtomicBool::new(false),
-            state: Mutex::new(State {
-                outcome,
-                completion: Some(completion),
-                callbacks: Vec::new(),
-                pins: Pins::default(),
-                cancel_message: None,
-            }),
+            state: Mutex::new(State::new(outcome, Some(completion), Pins::default())),
         }
     }
 
@@ -130,7 +198,7 @@ impl Operation {
         completion: core::Completion,
     ) -> Self {
         let (outcome, checksum) = harvest_one(py, result, shape);
-        Self::ended(event_loop, Harvest::One(shape), outcome, (completion, checksum))
+        Self::ended(event_loop, Harvest::One(shape), outcome, (completion, checksum, None))
     }
 
     /// One of many units that is done already.
@@ -146,9 +214,13 @@ impl Operation {
         ports: Arc<Ports>,
         harvest: Harvest,
         pins: Pins,
+        delivery: Delivery,
     ) -> Self {
-        let state =
-            State { outcome: Outcome::Pending, completion: None, callbacks: Vec::new(), pins, cancel_message: None };
+        let mut state = State::new(Outcome::Pending, None, pins);
+        if delivery.calls() {
+            let Delivery { callback, then, .. } = delivery;
+            state.rare = Some(Box::new(Rare { callback, then, ..Rare::default() }));
+        }
         Self {
             core: Some(core),
             event_loop,
@@ -171,7 +243,7 @@ impl Operation {
     fn absorb(&self, py: Python<'_>, settled: core::Settled) {
         let (outcome, completion) = harvested(py, self.harvest, settled);
         let mut state = lock(&self.state);
-        state.completion = Some(completion);
+        state.completion = Some(Box::new(completion));
         state.outcome = outcome;
     }
 
@@ -219,19 +291,8 @@ impl Operation {
     pub fn abandon(&self) {
         let Some(core) = &self.core else { return };
         if core.is_pending() {
-            let completion = core::Completion {
-                device: Arc::from(""),
-                driver: "",
-                reason: "the layer was closed",
-                lane: core::Lane::Queued,
-                queue_ns: 0,
-                run_ns: 0,
-                attempts: 1,
-                bytes_in: 0,
-                bytes_out: 0,
-            };
             let closed = Status::Closed("the layer was closed before the operation was done");
-            core.lose(core::Settled { units: vec![Err(closed)], completion });
+            core.tell(core::Settled::failed(closed, &Arc::from(""), "the layer was closed"));
         }
     }
 
@@ -244,8 +305,60 @@ impl Operation {
         if released {
             self.unpin();
         }
-        let callbacks = std::mem::take(&mut lock(&self.state).callbacks);
+        let (callback, callbacks) = {
+            let mut state = lock(&self.state);
+            let callback = state.rare.as_mut().and_then(|rare| rare.callback.take());
+            (callback, state.take_callbacks())
+        };
+        if let Some(callback) = callback
+            && let Err(error) = callback.bind(py).call1((own.bind(py),))
+        {
+            error.write_unraisable(py, Some(callback.bind(py)));
+        }
         self.schedule(py, own.bind(py), callbacks);
+    }
+
+    /// Waits until it is done, as who asked for `inline` wants it.
+    pub fn settle_here(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(core) = &self.core else { return Ok(()) };
+        while !py.detach(|| core.wait(Some(Duration::from_millis(100)))) {
+            py.check_signals()?;
+        }
+        while !self.refresh(py) {
+            py.detach(std::thread::yield_now);
+        }
+        Ok(())
+    }
+
+    /// Whether it is done and was not reported as such before.
+    pub fn is_news(&self, py: Python<'_>) -> bool {
+        self.refresh(py) && !std::mem::replace(&mut lock(&self.state).rare().is_reaped, true)
+    }
+
+    /// Calls `callback` for an operation that was done before its caller had it.
+    pub fn call_back(own: &Bound<'_, Self>, delivery: Delivery) {
+        if let Some(callback) = delivery.callback
+            && let Err(error) = callback.bind(own.py()).call1((own,))
+        {
+            error.write_unraisable(own.py(), Some(callback.bind(own.py())));
+        }
+    }
+
+    /// Asks the caller of a route whether there is more to do, and goes on.
+    pub fn interlude(&self, py: Python<'_>, shared: Arc<Shared>, request: Request) {
+        let Some(layer) = request.bound.as_ref().and_then(|bound| bound.layer()) else { return };
+        let then = lock(&self.state).rare.as_ref().and_then(|rare| rare.then.as_ref().map(|then| then.clone_ref(py)));
+        let mut more = Vec::new();
+        if let Some(then) = then {
+            match Hop::ask(shared, then.bind(py), &request) {
+                Ok((stages, pins)) => {
+                    lock(&self.state).pins.absorb(pins);
+                    more = stages;
+                }
+                Err(error) => error.write_unraisable(py, Some(then.bind(py))),
+            }
+        }
+        py.detach(|| resume(request, more, &layer));
     }
 
     fn schedule(&self, py: Python<'_>, own: &Bound<'_, Self>, callbacks: Vec<Callback>) {
@@ -281,7 +394,8 @@ impl Operation {
     }
 
     fn message(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        lock(&self.state).cancel_message.as_ref().map(|message| message.clone_ref(py))
+        let state = lock(&self.state);
+        state.rare.as_ref().and_then(|rare| rare.cancel_message.as_ref()).map(|message| message.clone_ref(py))
     }
 
     fn cancelled_error(&self, py: Python<'_>) -> PyErr {
@@ -318,7 +432,7 @@ fn harvested(py: Python<'_>, harvest: Harvest, settled: core::Settled) -> (Outco
             (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), None)
         }
     };
-    (outcome, (settled.completion, checksum))
+    (outcome, (settled.completion, checksum, settled.route))
 }
 
 fn harvest_one(py: Python<'_>, result: core::UnitResult, shape: Shape) -> (Outcome, Option<u32>) {
@@ -416,13 +530,15 @@ impl Operation {
     fn cancel(slf: Bound<'_, Self>, msg: Option<Bound<'_, PyAny>>) -> bool {
         let own = slf.get();
         let Some(core) = own.core.as_ref().filter(|core| core.is_ours() && core.is_pending()) else { return false };
-        let before = std::mem::replace(&mut lock(&own.state).cancel_message, msg.map(Bound::unbind));
-        drop(before);
+        if let Some(message) = msg {
+            let before = lock(&own.state).rare().cancel_message.replace(message.unbind());
+            drop(before);
+        }
         if !core.cancel() {
             return false;
         }
         own.refresh(slf.py());
-        let callbacks = std::mem::take(&mut lock(&own.state).callbacks);
+        let callbacks = lock(&own.state).take_callbacks();
         own.schedule(slf.py(), &slf, callbacks);
         true
     }
@@ -451,14 +567,16 @@ impl Operation {
             Outcome::Error(error) => visit.call(error)?,
             Outcome::Pending | Outcome::Cancelled => {}
         }
-        for (callback, context) in &state.callbacks {
-            visit.call(callback)?;
-            if let Some(context) = context {
-                visit.call(context)?;
+        if let Some(rare) = &state.rare {
+            for (callback, context) in &rare.callbacks {
+                visit.call(callback)?;
+                if let Some(context) = context {
+                    visit.call(context)?;
+                }
             }
-        }
-        if let Some(message) = &state.cancel_message {
-            visit.call(message)?;
+            for object in [&rare.cancel_message, &rare.callback, &rare.then].into_iter().flatten() {
+                visit.call(object)?;
+            }
         }
         match &self.event_loop {
             Some(event_loop) => visit.call(event_loop),
@@ -469,9 +587,9 @@ impl Operation {
     fn __clear__(&self) {
         let Ok(mut state) = self.state.try_lock() else { return };
         let outcome = std::mem::replace(&mut state.outcome, Outcome::Cancelled);
-        let callbacks = std::mem::take(&mut state.callbacks);
+        let rare = state.rare.take();
         drop(state);
-        drop((outcome, callbacks));
+        drop((outcome, rare));
     }
 
     /// Calls `callback(operation)` from the event loop once it is done.
@@ -492,7 +610,7 @@ impl Operation {
             // Under one lock: whoever stores the outcome after this takes the callback along.
             let mut state = lock(&own.state);
             if matches!(state.outcome, Outcome::Pending) {
-                state.callbacks.push(entry);
+                state.rare().callbacks.push(entry);
                 return Ok(());
             }
         }
@@ -503,7 +621,7 @@ impl Operation {
     /// Takes back every registration of `callback`; returns how many.
     fn remove_done_callback(slf: Bound<'_, Self>, callback: Bound<'_, PyAny>) -> usize {
         let own = slf.get();
-        let all = std::mem::take(&mut lock(&own.state).callbacks);
+        let all = lock(&own.state).take_callbacks();
         let before = all.len();
         // Comparing runs Python code, so the lock is not held.
         let kept: Vec<Callback> =
@@ -512,7 +630,7 @@ impl Operation {
         let late = {
             let mut state = lock(&own.state);
             if matches!(state.outcome, Outcome::Pending) {
-                state.callbacks.extend(kept);
+                state.rare().callbacks.extend(kept);
                 Vec::new()
             } else {
                 kept // it ended while they were out
@@ -559,7 +677,7 @@ impl Operation {
             return None;
         }
         let state = lock(&self.state);
-        let (completion, checksum) = state.completion.as_ref()?;
+        let (completion, checksum, route) = &**state.completion.as_ref()?;
         Some(Completion {
             device: completion.device.to_string(),
             driver: completion.driver.to_string(),
@@ -571,6 +689,8 @@ impl Operation {
             bytes_in: completion.bytes_in,
             bytes_out: completion.bytes_out,
             checksum: *checksum,
+            stages: route.as_ref().map(|route| route.stages.iter().map(Stage::of).collect()).unwrap_or_default(),
+            digests: route.as_ref().map(|route| digests(route)).unwrap_or_default(),
         })
     }
 
@@ -587,7 +707,7 @@ impl Operation {
             Outcome::Cancelled => "cancelled",
         };
         match &state.completion {
-            Some((completion, _)) => format!("<Operation {word} on {}>", completion.device),
+            Some(told) => format!("<Operation {word} on {}>", told.0.device),
             None => format!("<Operation {word}>"),
         }
     }

@@ -4,16 +4,19 @@
 //! caller does with the handle. An entry leaves the table only in a drain, after the engine has let go. Workers never
 //! hold a Python reference: they hold the core's operation, whose token names the entry.
 
+use crate::delivery::{Delivery, Direct, Dispatcher, Mode};
+use crate::layer::Shared;
 use crate::operation::Operation;
 use acrypto_core::ffi::eventfd::EventFd;
-use acrypto_core::operation::{self as op, Port};
+use acrypto_core::operation::{self as op, Port, Told};
 use acrypto_core::ring::Ring;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,6 +41,12 @@ pub struct Ports {
     orphans: Mutex<Vec<Arc<Port>>>,
     /// Of callers without a loop; drained by whoever comes by.
     threads: Arc<Port>,
+    /// Of callers who reap for themselves, and what they have left for the next time.
+    polled: Arc<Port>,
+    left: Mutex<VecDeque<Arc<op::Operation>>>,
+    pub dispatcher: Arc<Dispatcher>,
+    /// The layer's own half, for what a callback adds to a route.
+    shared: OnceLock<Weak<Shared>>,
     table: Mutex<Table>,
 }
 
@@ -73,15 +82,43 @@ impl Ports {
             loops: Mutex::new(Vec::new()),
             orphans: Mutex::new(Vec::new()),
             threads: new_port()?,
+            polled: new_port()?,
+            left: Mutex::default(),
+            dispatcher: Arc::default(),
+            shared: OnceLock::new(),
             table: Mutex::new(Table::default()),
         })
     }
 
-    /// The ring that serves this loop, or callers without one. Registers it with a loop that is new.
-    pub fn port(self: &Arc<Self>, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<Arc<Port>> {
-        let Some(event_loop) = event_loop else {
-            return Ok(Arc::clone(&self.threads));
-        };
+    /// Tells it whose rings these are.
+    pub fn settle_in(&self, shared: Weak<Shared>) {
+        let _ = self.shared.set(shared); // rings are made for one layer
+    }
+
+    fn shared(&self) -> Option<Arc<Shared>> {
+        self.shared.get().and_then(Weak::upgrade)
+    }
+
+    /// Who is told of an operation that is to be delivered so.
+    pub fn teller(
+        self: &Arc<Self>,
+        event_loop: Option<&Bound<'_, PyAny>>,
+        delivery: &Delivery,
+    ) -> PyResult<Arc<dyn Told>> {
+        Ok(match (delivery.mode, event_loop) {
+            (Mode::Poll, _) => Arc::<Port>::clone(&self.polled),
+            (Mode::Direct, _) => Arc::new(Direct(Arc::downgrade(self))),
+            (_, Some(event_loop)) => self.port(event_loop)?,
+            (_, None) if delivery.calls() => {
+                self.dispatcher.start(self).map_err(|error| PyOSError::new_err(error.to_string()))?;
+                Arc::<Dispatcher>::clone(&self.dispatcher)
+            }
+            (_, None) => Arc::<Port>::clone(&self.threads),
+        })
+    }
+
+    /// The ring that serves this loop. Registers it with a loop that is new.
+    fn port(self: &Arc<Self>, event_loop: &Bound<'_, PyAny>) -> PyResult<Arc<Port>> {
         {
             let loops = lock(&self.loops);
             if let Some(known) = loops.iter().find(|known| known.event_loop.is(event_loop)) {
@@ -181,12 +218,33 @@ impl Ports {
         let ended = port.drain();
         let num = ended.len();
         for core in ended {
-            let released = core.is_released();
-            if let Some(operation) = self.look(py, &core, released) {
-                operation.get().finish(py, &operation, released);
-            }
+            self.told(py, &core);
         }
         num
+    }
+
+    /// Goes on with an operation that has ended, was let go of, or waits for its caller. It is given if it is done.
+    pub fn told(&self, py: Python<'_>, core: &Arc<op::Operation>) -> Option<Py<Operation>> {
+        let released = core.is_released();
+        let operation = self.look(py, core, released)?;
+        if let Some(request) = core.take_paused() {
+            operation.get().interlude(py, self.shared()?, request);
+            return None;
+        }
+        operation.get().finish(py, &operation, released);
+        Some(operation)
+    }
+
+    /// Reaps what has ended in poll mode, at most so many.
+    pub fn poll(&self, py: Python<'_>, most: usize) -> Vec<Py<Operation>> {
+        lock(&self.left).extend(self.polled.drain());
+        let mut ended = Vec::new();
+        while ended.len() < most {
+            let Some(core) = lock(&self.left).pop_front() else { break };
+            // Told of twice if it was told early: reported once.
+            ended.extend(self.told(py, &core).filter(|operation| operation.get().is_news(py)));
+        }
+        ended
     }
 
     /// Lets go of what ended for callers without a loop.
@@ -212,6 +270,8 @@ impl Ports {
     /// Drains every ring; after closing, when no engine runs any more.
     pub fn drain_all(&self, py: Python<'_>) {
         self.drain(py, &self.threads);
+        self.poll(py, usize::MAX);
+        self.dispatcher.stop();
         self.forget_closed(py);
         let ports: Vec<Arc<Port>> = lock(&self.loops).iter().map(|known| Arc::clone(&known.port)).collect();
         for port in ports {

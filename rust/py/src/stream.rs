@@ -2,13 +2,14 @@
 
 use crate::buffer::Pins;
 use crate::convert::params;
+use crate::delivery::Delivery;
 use crate::error::{OrRaise, raise};
 use crate::layer::{Layer, Shared};
 use crate::operation::{Harvest, Operation, Shape};
 use crate::port::{lock, running_loop};
 use acrypto_core::alg::{Facts, Params, deflate, stream, zstd};
 use acrypto_core::buffer::{Output, Source};
-use acrypto_core::layer::Place;
+use acrypto_core::layer::Chosen;
 use acrypto_core::request::Stepper;
 use acrypto_core::status::{Outcome, Status};
 use pyo3::prelude::*;
@@ -66,8 +67,7 @@ impl<W: Work> Drop for OneStep<W> {
 /// What all streams have.
 struct Stream<W: Work> {
     shared: Arc<Shared>,
-    place: Place,
-    driver: &'static str,
+    chosen: Chosen,
     work: Arc<Mutex<W>>,
     turn: Arc<Turn>,
 }
@@ -75,9 +75,9 @@ struct Stream<W: Work> {
 impl<W: Work + 'static> Stream<W> {
     fn new(py: Python<'_>, layer: &Layer, name: &str, params: Params, driver: &'static str, work: W) -> PyResult<Self> {
         let core = &layer.shared.core;
-        let place = py.detach(|| core.place_steps(&core.bind(name, params)?)).or_raise(py)?;
+        let chosen = py.detach(|| core.place_steps(&core.bind(name, params)?, driver)).or_raise(py)?;
         let work = Arc::new(Mutex::new(work));
-        Ok(Self { shared: Arc::clone(&layer.shared), place, driver, work, turn: Arc::default() })
+        Ok(Self { shared: Arc::clone(&layer.shared), chosen, work, turn: Arc::default() })
     }
 
     /// Submits one step; `prepare` runs when it is certain that no other one does.
@@ -95,8 +95,8 @@ impl<W: Work + 'static> Stream<W> {
         prepare(&mut lock(&self.work));
         let layer = &self.shared.core;
         let unit = layer.unit(source);
-        self.shared.launch(py, running_loop(py)?, Harvest::One(shape), pins, |operation| {
-            layer.submit_step(&self.place, Box::new(step), self.driver, unit, operation)
+        self.shared.launch(py, running_loop(py)?, Harvest::One(shape), pins, Delivery::default(), |hold| {
+            layer.submit_step(&self.chosen, Box::new(step), unit, hold)
         })
     }
 }

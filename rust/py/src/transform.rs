@@ -2,19 +2,19 @@
 
 use crate::buffer::Pins;
 use crate::convert::{deadline, number};
+use crate::delivery::{Delivery, Mode};
 use crate::error::OrRaise;
 use crate::layer::Shared;
 use crate::operation::{Harvest, Operation, Shape};
 use crate::port::running_loop;
-use acrypto_core::alg::{Call, Direction};
+use acrypto_core::alg::Direction;
 use acrypto_core::buffer::Source;
-use acrypto_core::layer::{Bound as Recipe, Place, Wishes};
+use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Wishes};
 use acrypto_core::request::{Extra, Unit};
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Work predicted below this holds the GIL: giving it away and getting it back costs more than it saves others.
@@ -38,12 +38,14 @@ pub struct Message<'a, 'py> {
 /// What the caller asks for beside the message, by name.
 #[derive(Default)]
 pub struct Asked<'py> {
-    into: Option<Bound<'py, PyAny>>,
-    max_output: Option<u64>,
+    pub into: Option<Bound<'py, PyAny>>,
+    pub max_output: Option<u64>,
     pub unit: Option<usize>,
     return_exceptions: bool,
-    device: Option<String>,
-    wishes: Wishes,
+    pub device: Option<String>,
+    client: Option<String>,
+    pub wishes: Wishes,
+    pub delivery: Delivery,
 }
 
 impl<'py> Asked<'py> {
@@ -58,7 +60,7 @@ impl<'py> Asked<'py> {
         let Some(options) = options else { return Ok(asked) };
         for (name, value) in options.iter() {
             let name = name.cast::<PyString>()?.to_cow()?;
-            let is_common = matches!(&*name, "priority" | "deadline" | "device");
+            let is_common = matches!(&*name, "priority" | "deadline" | "device" | "client" | "mode" | "callback");
             if !is_common && !known.contains(&&*name) {
                 return Err(PyTypeError::new_err(format!("got an unexpected keyword argument '{name}'")));
             }
@@ -69,13 +71,25 @@ impl<'py> Asked<'py> {
                 "priority" => asked.wishes.priority = number(&name, &value, "-2^31 to 2^31 - 1")?,
                 "deadline" => asked.wishes.deadline = deadline(py, Some(value.extract()?))?,
                 "device" => asked.device = Some(value.extract()?),
+                "client" => asked.client = Some(value.extract()?),
+                "mode" => asked.delivery.mode = Mode::parse(&value.extract::<String>()?).or_raise(py)?,
+                "callback" => asked.delivery.callback = Some(value.unbind()),
+                "then" => asked.delivery.then = Some(value.unbind()),
                 "into" => asked.into = Some(value),
                 "max_output" => asked.max_output = Some(number(&name, &value, "0 to 2^64 - 1")?),
                 "unit" => asked.unit = Some(number(&name, &value, "1 to 2^63")?),
                 _ => asked.return_exceptions = value.is_truthy()?,
             }
         }
+        asked.wishes.is_bound = asked.device.is_some();
         Ok(asked)
+    }
+
+    /// Finds the number of the client that was named.
+    pub fn settle(&mut self, layer: &Shared) {
+        if let Some(name) = &self.client {
+            self.wishes.client = layer.client(name);
+        }
     }
 }
 
@@ -104,8 +118,8 @@ impl<'a, 'py> Sources<'a, 'py> {
     }
 }
 
-fn extra(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Option<Box<Extra>> {
-    (!nonce.is_empty() || !ad.is_empty() || !tag.is_empty()).then(|| Box::new(Extra { nonce, ad, tag }))
+pub fn extra(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Option<Box<Extra>> {
+    (!nonce.is_empty() || !ad.is_empty() || !tag.is_empty()).then(|| Box::new(Extra::new(nonce, ad, tag)))
 }
 
 impl Transform {
@@ -128,13 +142,13 @@ impl Transform {
         Err(Status::usage(format!("{name} is a {kind}: it has no {}", direction.name()))).or_raise(py)
     }
 
-    /// Where it goes: at once if it went there before; else without the GIL, for it may have to wait.
-    pub fn place(&self, py: Python<'_>, device: Option<&str>) -> PyResult<Cow<'_, Place>> {
+    /// Where it goes. What was not met yet is compiled without the GIL, for that may have to wait.
+    fn choose(&self, py: Python<'_>, ask: &Ask<'_>) -> PyResult<Chosen> {
         let core = &self.layer.core;
-        match core.ready(&self.recipe).filter(|_| device.is_none()) {
-            Some(place) => Ok(Cow::Borrowed(place)),
-            None => py.detach(|| core.place(&self.recipe, device)).or_raise(py),
+        if core.is_met(&self.recipe) {
+            return core.choose(&self.recipe, ask).or_raise(py);
         }
+        py.detach(|| core.choose(&self.recipe, ask)).or_raise(py)
     }
 
     /// Submits one message.
@@ -142,13 +156,13 @@ impl Transform {
         &self,
         py: Python<'py>,
         message: &Message<'_, 'py>,
-        asked: &Asked<'py>,
+        mut asked: Asked<'py>,
     ) -> PyResult<Py<Operation>> {
         let direction = message.direction;
         self.must_have(py, direction)?;
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
-        let place = self.place(py, asked.device.as_deref())?;
+        asked.settle(&self.layer);
         let max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
         let source = pins.source(message.source)?;
@@ -159,26 +173,33 @@ impl Transform {
         };
         let extra = extra(Pins::short(message.nonce)?, ad, Pins::short(message.tag)?);
         let mut unit = Unit { source, extra, output };
-        place.transform.check(&unit.call(direction, max_output)).or_raise(py)?;
-        let shape = self.shape(direction, asked.into.is_some());
         let bytes = acrypto_core::request::cost_bytes(&unit, direction, max_output);
-        let predicted = place.costs.predict(direction, bytes);
+        let priority = asked.wishes.priority;
+        let device = asked.device.as_deref();
+        let chosen = self.choose(py, &Ask { priority, device, ..Ask::of(direction, bytes) })?;
+        chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
+        let shape = self.shape(direction, asked.into.is_some());
+        let predicted = chosen.place.costs.predict(direction, bytes);
         let event_loop = running_loop(py)?;
-        if layer.is_inline(&place, predicted) {
-            let inflates = direction == Direction::Decompress;
+        let is_forced = asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline();
+        let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
+        if is_forced || (is_delivered && layer.is_inline(&chosen, predicted)) {
+            let inflates = direction == Direction::Decompress && !is_forced;
             let limit = if inflates { max_output.min(INLINE_OUTPUT) } else { max_output };
-            let mut run = || layer.run_inline(&place, &mut unit, direction, limit, max_output);
+            let mut run = || layer.run_inline(&self.recipe, &chosen, &mut unit, direction, limit, max_output);
             let ended = if inflates || predicted > DETACH_NS { py.detach(run) } else { run() };
-            // One that turns out to be large after all goes the long way, from the start.
-            if let Some((outcome, completion)) = ended {
+            // One that turns out to be large after all goes the long way, from the start; one that its device failed, too.
+            if let Some((outcome, completion)) = ended.filter(|(outcome, _)| !layer.goes_on(outcome, &asked.wishes)) {
                 let result = outcome.map(|facts| (unit.output, facts));
                 let event_loop = event_loop.map(Bound::unbind);
-                return Py::new(py, Operation::done_one(py, event_loop, shape, result, completion));
+                let done = Py::new(py, Operation::done_one(py, event_loop, shape, result, completion))?;
+                Operation::call_back(done.bind(py), asked.delivery);
+                return Ok(done);
             }
         }
         let wishes = asked.wishes;
-        self.layer.launch(py, event_loop, Harvest::One(shape), pins, |operation| {
-            layer.submit(&place, vec![unit], direction, max_output, wishes, operation)
+        self.layer.launch(py, event_loop, Harvest::One(shape), pins, asked.delivery, |hold| {
+            layer.submit(&self.recipe, &chosen, vec![unit], direction, max_output, wishes, hold)
         })
     }
 
@@ -190,7 +211,7 @@ impl Transform {
         }
         let asked = Asked { max_output: Some(nbytes), device: device.map(String::from), ..Asked::default() };
         let nothing = PyBytes::new(py, b"");
-        self.start(py, &Message::of(Direction::Generate, &nothing), &asked)
+        self.start(py, &Message::of(Direction::Generate, &nothing), asked)
     }
 
     /// Submits many messages as one operation.
@@ -199,43 +220,44 @@ impl Transform {
         py: Python<'py>,
         direction: Direction,
         sources: Sources<'_, 'py>,
-        asked: &Asked<'py>,
+        mut asked: Asked<'py>,
     ) -> PyResult<Py<Operation>> {
         self.must_have(py, direction)?;
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
-        let place = self.place(py, asked.device.as_deref())?;
+        asked.settle(&self.layer);
         let max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
-        let units = self.units(py, &place, direction, sources, max_output, &mut pins)?;
+        let units = self.units(py, sources, &mut pins)?;
         let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
         let harvest = Harvest::Many { each, return_exceptions, num: units.len() };
         // Units are alike in size as a rule: predicting the first and scaling saves a look-up for each.
         let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
         let mean = total / units.len().max(1);
-        let predicted = place.costs.predict(direction, mean).saturating_mul(units.len() as u64);
+        let device = asked.device.as_deref();
+        let chosen = self.choose(py, &Ask { device, priority: asked.wishes.priority, ..Ask::of(direction, mean) })?;
+        for unit in &units {
+            chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
+        }
+        let predicted = chosen.place.costs.predict(direction, mean).saturating_mul(units.len() as u64);
         let event_loop = running_loop(py)?;
+        let is_forced = asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline();
+        let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
         let is_bounded = direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
-        if units.is_empty() || (is_bounded && layer.is_inline(&place, predicted)) {
-            let run = || layer.run_batch(&place, units, direction, max_output);
+        if units.is_empty() || is_forced || (is_delivered && is_bounded && layer.is_inline(&chosen, predicted)) {
+            let run = || layer.run_batch(&self.recipe, &chosen, units, direction, max_output);
             let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
-            return Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled));
+            let done = Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled))?;
+            Operation::call_back(done.bind(py), asked.delivery);
+            return Ok(done);
         }
         let wishes = asked.wishes;
-        self.layer.launch(py, event_loop, harvest, pins, |operation| {
-            layer.submit(&place, units, direction, max_output, wishes, operation)
+        self.layer.launch(py, event_loop, harvest, pins, asked.delivery, |hold| {
+            layer.submit(&self.recipe, &chosen, units, direction, max_output, wishes, hold)
         })
     }
 
-    fn units<'py>(
-        &self,
-        py: Python<'py>,
-        place: &Place,
-        direction: Direction,
-        sources: Sources<'_, 'py>,
-        max_output: u64,
-        pins: &mut Pins,
-    ) -> PyResult<Vec<Unit>> {
+    fn units<'py>(&self, py: Python<'py>, sources: Sources<'_, 'py>, pins: &mut Pins) -> PyResult<Vec<Unit>> {
         let layer = &self.layer.core;
         let mut units = Vec::new();
         match sources {
@@ -278,10 +300,6 @@ impl Transform {
                         .or_raise(py);
                 }
             }
-        }
-        for unit in &units {
-            let call: Call<'_> = unit.call(direction, max_output);
-            place.transform.check(&call).or_raise(py)?;
         }
         Ok(units)
     }

@@ -6,14 +6,20 @@ import os
 
 from acrypto._core import _native
 from acrypto._core._native import (
+    Balancer,
     Buffer,
     Completion,
     Decompressor,
+    DeviceView,
     Engine,
     Hasher,
+    Hop,
     Job,
     Layer,
     Operation,
+    RequestView,
+    Route,
+    Stage,
     Transform,
     absent,
     algorithms,
@@ -43,14 +49,20 @@ from acrypto._core._native import (
 )
 
 __all__ = [
+    "Balancer",
     "Buffer",
     "Completion",
     "Decompressor",
+    "DeviceView",
     "Engine",
     "Hasher",
+    "Hop",
     "Job",
     "Layer",
     "Operation",
+    "RequestView",
+    "Route",
+    "Stage",
     "Transform",
     "absent",
     "algorithms",

@@ -7,8 +7,11 @@ from typing_extensions import Buffer as BytesLike
 
 # One message: a bytes-like object, or a list or tuple of them (its segments in order).
 _Source: TypeAlias = BytesLike | list[Any] | tuple[Any, ...]
-# Algorithm, kind, driver, priority, whether it is insecure; block, digest, nonce and tag sizes.
-_Offer: TypeAlias = tuple[str, str, str, int, bool, tuple[int, int, int, int]]
+# Algorithm, kind, driver, priority, whether it is insecure; block, digest, nonce and tag sizes; most bytes, most requests,
+# directions as bits, whether it is repeatable.
+_Offer: TypeAlias = tuple[str, str, str, int, bool, tuple[int, int, int, int], tuple[int, int, int, bool]]
+# Device, algorithm with what changes its price, direction, bytes from, run and gap in nanoseconds, samples.
+_Cost: TypeAlias = tuple[str, str, str, int, int, int, int]
 _T_co = TypeVar("_T_co", covariant=True)
 
 @final
@@ -53,6 +56,183 @@ class Completion:
     def bytes_out(self) -> int: ...
     @property
     def checksum(self) -> int | None: ...
+    @property
+    def stages(self) -> list[Stage]: ...
+    @property
+    def digests(self) -> list[tuple[str, bytes]]: ...
+
+@final
+class Stage:
+    """How one stage of a route ended."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def driver(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def queue_ns(self) -> int: ...
+    @property
+    def run_ns(self) -> int: ...
+
+@final
+class Balancer:
+    """A policy that picks a device for each request."""
+
+    @staticmethod
+    def simple() -> Balancer: ...
+    @staticmethod
+    def fastest() -> Balancer: ...
+    @staticmethod
+    def round_robin() -> Balancer: ...
+    @staticmethod
+    def by_size(threshold: int, small: str, large: str) -> Balancer: ...
+    @staticmethod
+    def failover(order: Sequence[str]) -> Balancer: ...
+    @staticmethod
+    def python(object: Any) -> Balancer: ...
+    @property
+    def name(self) -> str: ...
+
+@final
+class RequestView:
+    """A request, as a balancer sees it."""
+
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def client(self) -> int: ...
+    @property
+    def pid(self) -> int: ...
+    @property
+    def device_count(self) -> int: ...
+
+@final
+class DeviceView:
+    """A device that could take a request, as a balancer sees it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def operations(self) -> int: ...
+    @property
+    def ready_ns(self) -> int: ...
+    @property
+    def run_ns(self) -> int: ...
+    @property
+    def samples(self) -> int: ...
+    @property
+    def has_room(self) -> bool: ...
+
+@final
+class Hop:
+    """A route between its last stage and its end: what has happened, and the chance to add more."""
+
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def stages(self) -> list[Stage]: ...
+    def append(
+        self,
+        transform: Transform,
+        *,
+        nonce: BytesLike | None = None,
+        ad: _Source | None = None,
+        max_output: int | None = None,
+    ) -> None: ...
+
+@final
+class Route:
+    """An ordered list of transforms that runs as one request. Shareable between threads."""
+
+    @property
+    def algorithms(self) -> list[str]: ...
+    def reverse(self) -> Route: ...
+    @overload
+    def run(
+        self,
+        data: _Source,
+        *,
+        nonce: BytesLike | dict[Any, Any] | None = None,
+        ad: _Source | dict[Any, Any] | None = None,
+        into: None = None,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+        then: Callable[[Hop], object] | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def run(
+        self,
+        data: _Source,
+        *,
+        nonce: BytesLike | dict[Any, Any] | None = None,
+        ad: _Source | dict[Any, Any] | None = None,
+        into: BytesLike,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+        then: Callable[[Hop], object] | None = None,
+    ) -> Operation[int]: ...
+    @overload
+    def try_run(
+        self,
+        data: _Source,
+        *,
+        nonce: BytesLike | dict[Any, Any] | None = None,
+        ad: _Source | dict[Any, Any] | None = None,
+        into: None = None,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+        then: Callable[[Hop], object] | None = None,
+    ) -> Operation[Buffer]: ...
+    @overload
+    def try_run(
+        self,
+        data: _Source,
+        *,
+        nonce: BytesLike | dict[Any, Any] | None = None,
+        ad: _Source | dict[Any, Any] | None = None,
+        into: BytesLike,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+        then: Callable[[Hop], object] | None = None,
+    ) -> Operation[int]: ...
 
 @final
 class Operation(Awaitable[_T_co], Generic[_T_co]):
@@ -90,6 +270,8 @@ class Job:
     @property
     def max_output(self) -> int: ...
     @property
+    def more(self) -> bool: ...
+    @property
     def is_open(self) -> bool: ...
     @property
     def units(self) -> list[tuple[bytes, bytes, bytes, bytes]]: ...
@@ -109,6 +291,18 @@ class Engine:
     def external(name: str) -> Engine: ...
     @staticmethod
     def host(name: str, threads: int) -> Engine: ...
+    @staticmethod
+    def simulated(
+        *,
+        name: str,
+        priority: int,
+        algorithms: Sequence[str] | None,
+        seed: int,
+        knobs: Sequence[tuple[str, float]],
+    ) -> Engine: ...
+    def tune(self, knob: str, value: float) -> None: ...
+    def health(self) -> None: ...
+    def revive(self) -> None: ...
     def offers(self) -> list[_Offer]: ...
     @property
     def runs_inline(self) -> bool: ...
@@ -132,6 +326,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def compress(
@@ -142,6 +339,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_compress(
@@ -152,6 +352,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def try_compress(
@@ -162,6 +365,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def decompress(
@@ -173,6 +379,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def decompress(
@@ -184,6 +393,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_decompress(
@@ -195,6 +407,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def try_decompress(
@@ -206,6 +421,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def digest(
@@ -216,6 +434,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def digest(
@@ -226,6 +447,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_digest(
@@ -236,6 +460,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def try_digest(
@@ -246,6 +473,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def mac(
@@ -256,6 +486,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def mac(
@@ -266,6 +499,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_mac(
@@ -276,6 +512,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def try_mac(
@@ -286,6 +525,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def sign(
@@ -296,6 +538,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def sign(
@@ -306,6 +551,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_sign(
@@ -316,6 +564,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def try_sign(
@@ -326,6 +577,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def agree(
@@ -336,6 +590,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def agree(
@@ -346,6 +603,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_agree(
@@ -356,6 +616,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[bytes]: ...
     @overload
     def try_agree(
@@ -366,6 +629,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def encrypt(
@@ -378,6 +644,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def encrypt(
@@ -390,6 +659,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_encrypt(
@@ -402,6 +674,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def try_encrypt(
@@ -414,6 +689,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def decrypt(
@@ -426,6 +704,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def decrypt(
@@ -438,6 +719,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     @overload
     def try_decrypt(
@@ -450,6 +734,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[Buffer]: ...
     @overload
     def try_decrypt(
@@ -462,6 +749,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[int]: ...
     def verify(
         self,
@@ -471,6 +761,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[None]: ...
     def try_verify(
         self,
@@ -480,6 +773,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[None]: ...
     def compress_many(
         self,
@@ -490,6 +786,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def try_compress_many(
         self,
@@ -500,6 +799,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def decompress_many(
         self,
@@ -511,6 +813,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def try_decompress_many(
         self,
@@ -522,6 +827,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def digest_many(
         self,
@@ -532,6 +840,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
     def try_digest_many(
         self,
@@ -542,6 +853,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
     def mac_many(
         self,
@@ -552,6 +866,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
     def try_mac_many(
         self,
@@ -562,6 +879,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
     def encrypt_many(
         self,
@@ -573,6 +893,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def try_encrypt_many(
         self,
@@ -584,6 +907,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def decrypt_many(
         self,
@@ -595,6 +921,9 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
     def try_decrypt_many(
         self,
@@ -606,13 +935,28 @@ class Transform:
         priority: int = 0,
         deadline: float | None = None,
         device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
 
 @final
 class Layer:
     """Devices, queues and completion rings, opened and closed together. Shareable between threads."""
 
-    def __new__(cls, *, inline_ns: int, pool_bytes: int, max_output: int, allow_insecure: bool) -> Layer: ...
+    def __new__(
+        cls,
+        *,
+        inline_ns: int,
+        pool_bytes: int,
+        max_output: int,
+        allow_insecure: bool,
+        attempts: int = 3,
+        crosscheck: int = 0,
+        quarantine_errors: int = 4,
+        quarantine_factor: float = 50.0,
+        trickle: int = 16,
+    ) -> Layer: ...
     def add_device(
         self,
         name: str,
@@ -624,6 +968,7 @@ class Layer:
         spin_ns: int,
         burst: int,
         lost_after: float,
+        aging_ns: int = 0,
     ) -> None: ...
     def remove_device(self, name: str) -> None: ...
     def register(self, device: str, offers: Sequence[_Offer]) -> list[int]: ...
@@ -638,9 +983,26 @@ class Layer:
     def transform(self, name: str, **parameters: Any) -> Transform: ...
     def random(self, nbytes: int, *, device: str | None = None) -> Operation[bytes]: ...
     def devices(self) -> list[dict[str, Any]]: ...
-    def costs(self) -> list[tuple[str, str, int, int]]: ...
+    def costs(self) -> list[_Cost]: ...
+    def load_costs(self, rows: Sequence[_Cost]) -> int: ...
+    def algorithms_run(self) -> list[dict[str, Any]]: ...
+    def fallbacks(self) -> dict[str, int]: ...
+    def pool(self) -> dict[str, int]: ...
+    def requests(self) -> list[tuple[int, str, str, str, int, int, bool, int]]: ...
+    def balancer(self) -> str: ...
+    def set_balancer(self, balancer: Balancer) -> None: ...
+    def set_client(self, name: str, weight: int) -> None: ...
+    def route(self, *transforms: Transform) -> Route: ...
+    def poll(self, most: int = ...) -> list[Operation[Any]]: ...
     def pinned(self) -> tuple[int, int]: ...
+    def welcome(self, name: str) -> None: ...
     def break_device(self, name: str) -> None: ...
+    def quarantine_device(self, name: str, reason: str) -> bool: ...
+    def revive_device(self, name: str) -> bool: ...
+    def readmit_device(self, name: str) -> bool: ...
+    def drain_device(self, name: str, seconds: float | None = None) -> bool: ...
+    def health(self, name: str) -> str | None: ...
+    def wait_event(self, seconds: float) -> tuple[str, str, str] | None: ...
     def take_jobs(self, name: str, most: int) -> list[Job]: ...
     @property
     def is_open(self) -> bool: ...

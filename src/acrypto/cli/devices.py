@@ -9,34 +9,59 @@ from acrypto.cli.report import table, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from acrypto.layer.costs import Row
     from acrypto.layer.layer import Layer
 
 #: What is run to have something measured, at which sizes, how often.
 SAMPLE = ("sha256", "crc32", "deflate", "zstd", "lz4")
 SIZES = (4 << 10, 64 << 10, 1 << 20)
 TIMES = 5
+#: How the core writes down that a level, a strategy, a key was not given.
+DEFAULTS = (str(-(1 << 31)), "", "0")
+#: A row of costs: what a run takes, by how much it delays those behind it, and from how many runs that is known.
+COLUMNS = ("device", "algorithm", "direction", "from_bytes", "ns", "gap_ns", "samples")
 
 
 @click.command("devices")
-@click.option("--costs", is_flag=True, help="Run a sample of work first, and list what it cost (nanoseconds).")
+@click.option("--costs", is_flag=True, help="Run a sample of work first, and list what it and all before cost.")
+@click.option("--tree", "as_tree", is_flag=True, help="Print the whole state of the layer, as a tree of files.")
+@click.option("--balancer", metavar="NAME", help="Place work by this policy; `?` lists those that there are.")
 @options.as_json
-def command(costs: bool, as_json: bool) -> int:
+def command(costs: bool, as_tree: bool, balancer: str | None, as_json: bool) -> int:
     """List devices: their state, workers, queue and its budget, and what they did since they were opened.
 
-    Sizes are in bytes. A layer belongs to its process, so the counters are those of this command.
+    Sizes are in bytes, costs in nanoseconds. A layer belongs to its process, so the counters are those of this command,
+    as is the balancer; what work cost is kept for the next ones.
     """
+    if as_tree and costs:
+        raise click.UsageError("--tree shows the costs as well, and --costs no tree; choose one")
     with options.layer() as layer:
+        if balancer == "?":
+            return _tell_balancers(layer, as_json=as_json)
+        if balancer is not None:
+            layer.set_balancer(balancer)
+        if as_tree:
+            tree = layer.tree()
+            if as_json:
+                tell({"tree": tree.as_dict()})
+            else:
+                print(tree)
+            return 0
         if costs:
             _work(layer)
         devices = layer.devices()
-        measured = layer.costs() if costs else []
+        balancers = layer.balancers() if balancer is not None else []
+        measured = _costs(layer) if costs else []
     if as_json:
         row: dict[str, object] = {"devices": [device.as_dict() for device in devices]}
+        if balancers:
+            row["balancers"] = [one.as_dict() for one in balancers]
         if costs:
-            names = ("algorithm", "direction", "from_bytes", "ns")
-            row["costs"] = [dict(zip(names, cost, strict=True)) for cost in measured]
+            row["costs"] = [dict(zip(COLUMNS, cost, strict=True)) for cost in measured]
         tell(row)
         return 0
+    if balancers:
+        print("balancer:", *balancers, end="\n\n")
     table(
         ("name", "engine", "state", "workers", "operations", "bytes", "completed", "failed"),
         (
@@ -56,14 +81,31 @@ def command(costs: bool, as_json: bool) -> int:
     )
     if costs:
         print()
-        rows = ((_shown(name), direction, f"{least:,}", f"{ns:,}") for name, direction, least, ns in measured)
-        table(("algorithm", "direction", "from bytes", "ns"), rows, right=(2, 3))
+        rows = ((device, _shown(name), way, *(f"{n:,}" for n in numbers)) for device, name, way, *numbers in measured)
+        table([column.replace("_", " ") for column in COLUMNS], rows, right=(3, 4, 5, 6))
     return 0
 
 
+def _tell_balancers(layer: Layer, *, as_json: bool) -> int:
+    rows = layer.balancers()
+    if as_json:
+        tell({"balancers": [row.as_dict() for row in rows]})
+    else:
+        print(*rows, sep="\n")
+    return 0
+
+
+def _costs(layer: Layer) -> list[Row]:
+    """What was measured in this process, and what is known from earlier ones beside it."""
+    from acrypto.layer.costs import SavedCosts
+
+    return sorted(SavedCosts().merged(layer.costs()))
+
+
 def _shown(name: str) -> str:
-    """A cost table's name, DEVICE/ALGORITHM:LEVEL:STRATEGY:KEY, with no more than the sample told."""
-    return name.partition(":")[0]
+    """A cost table's name, ALGORITHM:LEVEL:STRATEGY:KEY BYTES, without what is left to the defaults."""
+    algorithm, *told = name.split(":")
+    return ":".join([algorithm, *(word for word, default in zip(told, DEFAULTS, strict=False) if word != default)])
 
 
 def _work(layer: Layer) -> None:

@@ -48,5 +48,21 @@ class Engine:
         """
         raise NotImplementedError(f"{type(self).__name__} has neither a native form nor submit()")
 
+    def health(self) -> str | None:
+        """What is wrong with it, or None: it is well. A device whose engine is ill gets no new work until it is well.
+
+        Asked every `Settings.health_s` seconds if the engine has this method, in a thread of the layer's that does
+        nothing else; must be quick. To raise is to be ill.
+        """
+        return None
+
+    def revive(self) -> bool:
+        """Brings it back after its device broke; whether that worked. Asked again, ever more rarely, until it does.
+
+        Only asked if the engine has this method and its `health` says that it is well. What it offers is then proven
+        anew before it gets work.
+        """
+        return False
+
     def close(self) -> None:
         """Lets go of everything. Called once, after the last `submit`."""

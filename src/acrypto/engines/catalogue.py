@@ -12,6 +12,7 @@ import sys
 from acrypto.engines.base import Engine
 from acrypto.engines.faulty import Faulty
 from acrypto.engines.null import Null
+from acrypto.engines.simulated import Simulated
 from acrypto.engines.software import Software
 from acrypto.model.names import LETTERS
 
@@ -24,6 +25,7 @@ ENGINES: dict[str, type[Engine]] = {
     "software": Software,
     "null": Null,
     "faulty": Faulty,
+    "simulated": Simulated,
 }
 #: The group of entry points, as it stands in a package's `entry_points.txt`.
 GROUP = "acrypto.engines"

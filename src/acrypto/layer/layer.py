@@ -8,21 +8,24 @@ import weakref
 from acrypto import _core
 from acrypto.engines.catalogue import ENGINES, default_engines
 from acrypto.engines.catalogue import engines as known_engines
-from acrypto.layer.views import Device, Explanation
+from acrypto.layer.views import Device, Explanation, RequestRow, Statistics
 from acrypto.model.errors import DeadlineExceeded, NoEngine, UnknownAlgorithm, UsageError
 from acrypto.model.settings import Settings
 from acrypto.registry import listing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import Self, TypedDict
+    from typing import Any, Self, TypedDict
 
     from typing_extensions import Buffer as BytesLike
     from typing_extensions import Unpack
 
+    from acrypto.balancers.balancers import BalancerRow
+    from acrypto.balancers.base import Balancer
     from acrypto.engines.base import Engine
+    from acrypto.layer.tree import Tree
     from acrypto.model.sources import Source
     from acrypto.registry.listing import AlgorithmRow, OfferRow
 
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
         priority: int
         deadline: float | None
         device: str | None
+        client: str | None
+        mode: str
+        callback: Callable[[_core.Operation[Any]], object] | None
 
 
 #: Keyless transforms that a layer keeps for its own convenience methods; more are made anew each time.
@@ -66,16 +72,32 @@ class Layer:
             pool_bytes=self.settings.pool_bytes,
             max_output=self.settings.max_output,
             allow_insecure=self.settings.allow_insecure,
+            attempts=self.settings.attempts,
+            crosscheck=self.settings.crosscheck,
+            quarantine_errors=self.settings.quarantine_errors,
+            quarantine_factor=self.settings.quarantine_factor,
+            trickle=self.settings.trickle,
         )
         self._cache: dict[object, _core.Transform] = {}
         # Not needed for `import acrypto`, which is to be cheap.
+        from acrypto.balancers.balancers import Balancers
+        from acrypto.layer.care import Care
         from acrypto.layer.opening import Devices
         from acrypto.registry.registry import Registry
         from acrypto.registry.verdicts import Verdicts
 
         self._devices = Devices(self._native, self.settings)
         self._registry = Registry(self._native, self._devices.host, Verdicts(), _warn, self._cache.clear)
+        remembers = self.settings.remember_costs
+        self._care = Care(
+            self._native,
+            self._devices,
+            self._registry,
+            self.settings,
+            remembers=engines is None if remembers is None else remembers,
+        )
         try:
+            self._balancers = Balancers(self._native, self.settings.balancer)
             for engine in chosen:
                 self._open_chosen(engine, is_wanted=engines is not None or type(engine) in ENGINES.values())
         except BaseException:
@@ -98,12 +120,10 @@ class Layer:
         try:
             self._registry.register(device, engine, offers, identity(engine), runs_here=runs_inline)
         except BaseException:
-            import contextlib  # three milliseconds that `import acrypto` need not take
-
-            with contextlib.suppress(UnknownAlgorithm, DeadlineExceeded):
-                self._registry.withdraw(device, 0.0)
+            self._leave(device)
             self._devices.close(device)
             raise
+        self._care.welcome(device)
         return device
 
     # ---- Life
@@ -123,8 +143,10 @@ class Layer:
     def _stop(self) -> None:
         if not self._native.is_ours:
             return  # a forked child: the threads are the parent's
+        self._care.save()
         self._native.close()
         self._devices.stop()
+        self._care.stop()
         self._native.unregister()
         self._cache.clear()
 
@@ -180,6 +202,7 @@ class Layer:
         window: int | None = None,
         hash: str | None = None,
         padding: str | None = None,
+        verify: bool = False,
     ) -> _core.Transform:
         """An algorithm with its parameters and key: reusable, shareable between threads, bound to no device.
 
@@ -194,6 +217,9 @@ class Layer:
             window: log2 of the history window, where a codec lets one choose.
             hash: of a signature: "sha256", "sha384", "sha512".
             padding: of an RSA signature: "pss" or "pkcs1".
+            verify: whether every result is checked before it is given: what was compressed or encrypted is turned back,
+                what was computed is computed again, by another than its maker where there is one. A device that was
+                wrong is quarantined, and the work done elsewhere.
 
         Raises:
             UnknownAlgorithm: no such name.
@@ -214,6 +240,7 @@ class Layer:
             "window": window,
             "hash": hash,
             "padding": padding,
+            "verify": verify or None,
         }
         try:
             return self._native.transform(name, **parameters)
@@ -239,6 +266,18 @@ class Layer:
             if len(self._cache) < MAX_CACHED:
                 self._cache[key] = found
         return found
+
+    def route(self, *transforms: _core.Transform) -> _core.Route:
+        """Several transforms as one request, in order: `await route.run(data, nonce=..., ad=...)`.
+
+        Each stage runs on its best device, what one gives is what the next reads, in the pool's memory. A MAC stage
+        appends its tag, a digest stage passes the data on and leaves its value in `op.completion.digests`.
+        `route.reverse()` undoes it: it decrypts, checks and strips tags, and decompresses, from the last to the first.
+
+        Raises:
+            UsageError: no transform, one of another layer, or one that has no place in a route (signatures, random).
+        """
+        return self._native.route(*transforms)
 
     # ---- Work
 
@@ -327,6 +366,54 @@ class Layer:
         if is_device:
             self._devices.close(name)
 
+    def remove_device(self, name: str, timeout: float | None = None) -> None:
+        """Drains a device and takes it out of the running layer: nobody loses a request.
+
+        Nothing new goes there from this moment on, what is queued there goes elsewhere, and what runs, or is bound to
+        it, is waited for. Then it is closed; what it has still not let go of is done again elsewhere, or ends with
+        DeviceLost. Transforms that used it go on with others.
+
+        Args:
+            name: the device's.
+            timeout: seconds that are given to what runs; None waits for as long as it takes.
+
+        Raises:
+            NoEngine: no device is called that.
+        """
+        self._native.drain_device(name, timeout)
+        self._cache.clear()
+        self._leave(name)
+        self._devices.close(name)
+
+    def _leave(self, device: str) -> None:
+        import contextlib  # three milliseconds that `import acrypto` need not take
+
+        with contextlib.suppress(UnknownAlgorithm, DeadlineExceeded):
+            self._registry.withdraw(device, 0.0)
+
+    def drain_device(self, name: str, timeout: float | None = None) -> bool:
+        """Gives a device no new work and waits until it has none; False if `timeout` seconds were not enough."""
+        return self._native.drain_device(name, timeout)
+
+    def break_device(self, name: str) -> None:
+        """Treats a device as dead: what is queued there, and what its engine holds, is done elsewhere if it may be.
+
+        Requests that are bound to it, or may not be repeated, end once with DeviceLost.
+        """
+        self._native.break_device(name)
+
+    def quarantine_device(self, name: str, reason: str) -> bool:
+        """Gives a device no new work until it is let in again; what runs goes on. False if it has none already."""
+        return self._native.quarantine_device(name, reason)
+
+    def revive_device(self, name: str) -> list[str]:
+        """Lets a broken or quarantined device in again: revived, proven, and then with a trickle of work.
+
+        Returns:
+            What keeps it out, in words; empty if it is back.
+        """
+        return self._care.revive(name)
+
     def offers(self) -> list[OfferRow]:
         """Every offer of every device, those that failed their self-test too, oldest first."""
         return self._registry.rows()
@@ -355,7 +442,64 @@ class Layer:
         self._cache.clear()  # afterwards: what was bound meanwhile may have failed by now
         return rows
 
+    # ---- Balancing
+
+    def balancers(self) -> list[BalancerRow]:
+        """Every balancer by name, with the current and the default one marked; `str` of a row shows the marks."""
+        return self._balancers.rows()
+
+    def set_balancer(self, name: str) -> None:
+        """Places every request from now on by this balancer; what is queued stays where it is.
+
+        Raises:
+            UsageError: no balancer is called that.
+        """
+        self._balancers.set(name)
+
+    def add_balancer(self, balancer: Balancer) -> None:
+        """Adds a policy of your own, to be chosen by `set_balancer`.
+
+        Raises:
+            UsageError: its name is taken.
+        """
+        self._balancers.add(balancer)
+
+    def remove_balancer(self, name: str, *, force: bool = False) -> None:
+        """Takes a balancer away; if it is the current one, the default one serves. The last one stays unless forced.
+
+        Raises:
+            UsageError: no balancer is called that, or it is the last one.
+        """
+        self._balancers.remove(name, force=force)
+
+    def set_client(self, name: str, weight: int) -> None:
+        """Gives a client of this layer, who submits with `client=name`, so many shares: others of its priority have 1.
+
+        Raises:
+            UsageError: the weight is below 1.
+        """
+        self._native.set_client(name, weight)
+
+    def poll(self, most: int = 1 << 30) -> list[_core.Operation[Any]]:
+        """Reaps operations that were submitted with `mode="poll"` and have ended, oldest first; runs their callbacks."""
+        return self._native.poll(most)
+
     # ---- Views
+
+    def requests(self) -> list[RequestRow]:
+        """Every request that is queued on any device, or waits behind its budget."""
+        return [RequestRow(*row) for row in self._native.requests()]
+
+    def statistics(self) -> Statistics:
+        """What was done by device and by algorithm, what fell back and why, and the pool's state; counters only grow."""
+        native = self._native
+        return Statistics(native.devices(), native.algorithms_run(), native.fallbacks(), native.pool())
+
+    def tree(self) -> Tree:
+        """The layer's state as a tree of files, some of which can be written; see `acrypto.layer.tree`."""
+        from acrypto.layer.tree import Tree
+
+        return Tree(self)
 
     def devices(self) -> list[Device]:
         """Every device with its state, queue and counters, at this moment."""
@@ -365,8 +509,12 @@ class Layer:
         """Every algorithm that is known here: who offers it, or why nobody does."""
         return listing.rows(self._registry.rows())
 
-    def costs(self) -> list[tuple[str, str, int, int]]:
-        """What was measured: (device/algorithm:parameters, direction, smallest bytes of a size class, nanoseconds)."""
+    def costs(self) -> list[tuple[str, str, str, int, int, int, int]]:
+        """What was measured: one row for each device, algorithm, direction and size class.
+
+        Each is (device, algorithm:level:strategy:key bytes, direction, smallest bytes of the class, nanoseconds of a
+        run, nanoseconds by which one delays those behind it, runs measured).
+        """
         return self._native.costs()
 
     def explain(

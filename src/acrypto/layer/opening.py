@@ -7,7 +7,7 @@ import threading
 
 from acrypto import _core
 from acrypto.model.errors import NoEngine, UsageError
-from acrypto.model.offers import Offer
+from acrypto.model.offers import Limits, Offer
 from acrypto.registry.admission import check_word
 from acrypto.registry.templates import CRYPTD, HOSTS, PCRYPT
 
@@ -28,6 +28,7 @@ class Devices:
         self._native = layer
         self._settings = settings
         self._pumps: dict[str, Pump] = {}
+        self._engines: dict[str, Engine] = {}
         self._opened: dict[str, int] = {}
         self._hosts: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -39,9 +40,12 @@ class Devices:
         native = engine.native()
         if native is not None:
             offers = [_offer(row, asynchronous=not native.runs_inline) for row in native.offers()]
-            return self._add(engine.name, native), offers, native.runs_inline
+            name = self._add(engine.name, native)
+            self._engines[name] = engine
+            return name, offers, native.runs_inline
         offers = list(engine.offers())
         name = self._add(engine.name, _core.Engine.external(engine.name))
+        self._engines[name] = engine
         from acrypto.layer.pump import Pump
 
         self._pumps[name] = Pump(self._native, name, engine)
@@ -82,11 +86,17 @@ class Devices:
             spin_ns=int(settings.spin_us * 1000),
             burst=settings.burst,
             lost_after=settings.lost_after,
+            aging_ns=int(settings.aging_ms * 1e6),
         )
         return name
 
+    def engines(self) -> dict[str, Engine]:
+        """The engines by the names of their devices; hosts of compositions have none of their own."""
+        return dict(self._engines)
+
     def close(self, name: str) -> None:
         """Closes a device whose offers have left, and forgets it."""
+        self._engines.pop(name, None)
         with contextlib.suppress(NoEngine):  # somebody else has waited for it, too, and was first
             self._native.remove_device(name)
         pump = self._pumps.pop(name, None)
@@ -99,6 +109,9 @@ class Devices:
             self._pumps.popitem()[1].stop()
 
 
-def _offer(row: tuple[str, str, str, int, bool, object], *, asynchronous: bool) -> Offer:
-    algorithm, kind, driver, priority, insecure, _ = row
-    return Offer(algorithm, driver, priority, kind=kind, insecure=insecure, asynchronous=asynchronous)
+def _offer(
+    row: tuple[str, str, str, int, bool, object, tuple[int, int, int, bool]], *, asynchronous: bool
+) -> Offer:
+    algorithm, kind, driver, priority, insecure, _, limits = row
+    limited = Limits.of_row(limits)
+    return Offer(algorithm, driver, priority, kind=kind, insecure=insecure, asynchronous=asynchronous, limits=limited)

@@ -22,6 +22,58 @@ class Absent:
         return f"Absent({self.reason!r})"
 
 
+#: What can be asked of an algorithm, in the core's order.
+DIRECTIONS = (
+    "compress", "decompress", "encrypt", "decrypt", "digest", "mac", "verify", "sign", "agree", "random",
+)  # fmt: skip
+#: Larger limits are none.
+NO_LIMIT = (1 << 64) - 1
+
+
+class Limits:
+    """What an offer can be asked for.
+
+    Args:
+        max_bytes: most bytes of one message; larger ones go elsewhere. None for no limit.
+        queue: most requests in the device's hands at which it takes one more of these. None for the device's own limit.
+        directions: some of `DIRECTIONS`; None for all that the algorithm's kind has.
+        repeatable: whether doing it twice does no harm, so that it may be done again when the device fails.
+    """
+
+    __slots__ = ("directions", "max_bytes", "queue", "repeatable")
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int | None = None,
+        queue: int | None = None,
+        directions: tuple[str, ...] | None = None,
+        repeatable: bool = True,
+    ) -> None:
+        self.max_bytes = max_bytes
+        self.queue = queue
+        self.directions = directions
+        self.repeatable = repeatable
+
+    def as_row(self) -> tuple[int, int, int, bool]:
+        """As the core takes it: bytes, requests, directions as bits, repeatable."""
+        every = self.directions is None
+        bits = 0xFFFF if every else sum(1 << DIRECTIONS.index(word) for word in self.directions or ())
+        most = NO_LIMIT if self.max_bytes is None else self.max_bytes
+        return most, NO_LIMIT if self.queue is None else self.queue, bits, self.repeatable
+
+    @classmethod
+    def of_row(cls, row: tuple[int, int, int, bool]) -> Limits:
+        """The core's own, as a value."""
+        most, queue, bits, repeatable = row
+        return cls(
+            max_bytes=None if most == NO_LIMIT else most,
+            queue=None if queue == NO_LIMIT else queue,
+            directions=None if bits == 0xFFFF else tuple(w for i, w in enumerate(DIRECTIONS) if bits >> i & 1),
+            repeatable=repeatable,
+        )
+
+
 class Offer:
     """One engine's bid for one algorithm: the larger priority wins the plain name, the driver's name is exact.
 
@@ -33,9 +85,10 @@ class Offer:
         shape: its sizes in bytes; may be left out likewise.
         insecure: broken or outdated: refused unless the layer's settings allow it.
         asynchronous: whether it completes later, on another thread; listings tell it, and allocations may ask for it.
+        limits: what it can be asked for; everything, unless told otherwise.
     """
 
-    __slots__ = ("algorithm", "asynchronous", "driver", "insecure", "kind", "priority", "shape")
+    __slots__ = ("algorithm", "asynchronous", "driver", "insecure", "kind", "limits", "priority", "shape")
 
     def __init__(
         self,
@@ -47,6 +100,7 @@ class Offer:
         shape: Shape | None = None,
         insecure: bool = False,
         asynchronous: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         self.algorithm = algorithm
         self.driver = driver
@@ -55,6 +109,7 @@ class Offer:
         self.shape = shape
         self.insecure = insecure
         self.asynchronous = asynchronous
+        self.limits = limits or Limits()
 
     def __repr__(self) -> str:
         return f"Offer({self.algorithm!r}, {self.driver!r}, {self.priority})"

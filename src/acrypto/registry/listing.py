@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from acrypto.model.offers import Limits
     from acrypto.model.shapes import Shape
 
 
@@ -15,7 +16,7 @@ class OfferRow:
     """One offer of one device, at one moment.
 
     Attributes:
-        algorithm, driver, kind, priority, insecure, asynchronous, shape: what is offered; see `Offer`.
+        algorithm, driver, kind, priority, insecure, asynchronous, shape, limits: what is offered; see `Offer`.
         device, engine, library: by whom.
         selftest: `passed`, `failed`, or `unknown` (not proven yet, or of an engine that is not to be proven).
         reason: why it failed; of one that passed in this process, what could not be asked of it.
@@ -34,6 +35,7 @@ class OfferRow:
         "insecure",
         "kind",
         "library",
+        "limits",
         "priority",
         "reason",
         "seconds",
@@ -55,6 +57,7 @@ class OfferRow:
     seconds: float
     users: int
     shape: Shape
+    limits: Limits
     library: str
     id: int
 
@@ -64,7 +67,7 @@ class OfferRow:
 
     def as_dict(self) -> dict[str, object]:
         """The row as plain values."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "shape"}
+        return {name: getattr(self, name) for name in self.__slots__ if name not in {"limits", "shape"}}
 
     def __repr__(self) -> str:
         return f"<{self.driver} for {self.algorithm} on {self.device}: {self.selftest}>"

@@ -225,6 +225,18 @@ class Registry:
         self._verdicts.save()
         return self.rows()
 
+    def prove_device(self, device: str) -> list[str]:
+        """Runs the self-tests of one device anew, before it is let in again; what failed, in words."""
+        self._must_be_ours()
+        with self._changed:
+            own = [entry for entry in self._entries.values() if entry.device == device]
+        until = time.monotonic() + DEVICE_S
+        for entry in own:
+            if entry.state in {PASSED, FAILED}:
+                self._prove(entry, again=True, until=until)
+        self._verdicts.save()
+        return [f"{entry.offer.driver}: {entry.reason}" for entry in own if entry.state == FAILED]
+
     # ---- Lookup
 
     def find(self, name: str, *, kind: str | None = None, asynchronous: bool | None = None) -> OfferRow:
@@ -463,13 +475,17 @@ class Registry:
             seconds=entry.seconds,
             users=self._native.users(entry.id),
             shape=offer.shape or Shape(),
+            limits=offer.limits,
             library=known["library"] if known else "",
             id=entry.id,
         )
 
 
-def _as_row(offer: Offer) -> tuple[str, str, str, int, bool, tuple[int, int, int, int]]:
+def _as_row(
+    offer: Offer,
+) -> tuple[str, str, str, int, bool, tuple[int, int, int, int], tuple[int, int, int, bool]]:
     """An offer as the core takes it."""
     shape = offer.shape or Shape()
     sizes = (shape.block, shape.digest, shape.nonce, shape.tag)
-    return (offer.algorithm, offer.kind, offer.driver, offer.priority, offer.insecure, sizes)
+    limits = offer.limits.as_row()
+    return (offer.algorithm, offer.kind, offer.driver, offer.priority, offer.insecure, sizes, limits)

@@ -2,45 +2,25 @@
 
 Only passes are remembered; what failed is tried again each time. A verdict is for one build on one CPU: the native
 module's version, size and time, the CPU's features, the number of the tests; the engine's identity, driver, algorithm.
-Everything else about the file is allowed to go wrong: without it the tests run.
-
-The file is `verdicts` in `$ACRYPTO_CACHE` (empty: nothing is remembered), else in `acrypto` under `$XDG_CACHE_HOME` or
-`~/.cache`. It is read only if it belongs to this user and nobody else may write to it.
+Everything else about the file (`verdicts`, see `cache`) is allowed to go wrong: without it the tests run.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
 import sys
 import threading
 
-from acrypto import _core
-from acrypto._core import _native
 from acrypto.engines.base import Engine
+from acrypto.registry.cache import KEY_DIGITS, build, directory, read, short, write
 
 #: Raised when the self-tests change, so that everything is tested again.
 TESTS = 1
 #: Most verdicts that are kept, the oldest dropped first; and the most bytes of a file that are read.
 MOST = 4096
 MOST_BYTES = MOST * 64
-#: Digits of a verdict's key.
-KEY_DIGITS = 32
-
 FILE = "verdicts"
 HEAD = "acrypto verdicts, build "
-
-
-def directory() -> str | None:
-    """Where verdicts are kept; None if they are not."""
-    chosen = os.environ.get("ACRYPTO_CACHE")
-    if chosen is not None:
-        return chosen or None
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/.cache")
-    return os.path.join(base, "acrypto") if os.path.isabs(base) else None
 
 
 def identity(engine: Engine) -> str | None:
@@ -81,7 +61,7 @@ class Verdicts:
             return None
         with self._lock:
             self._build = self._build or _build()
-            return _short("\0".join((self._build, identity, driver, algorithm)))
+            return short("\0".join((self._build, identity, driver, algorithm)))
 
     def has(self, key: str | None) -> bool:
         """Whether that passed before."""
@@ -118,62 +98,16 @@ class Verdicts:
 
 
 def _build() -> str:
-    info = _core.build_info()
-    path = _native.__file__ or ""
-    try:
-        facts = os.stat(path)
-        size, time_ns = facts.st_size, facts.st_mtime_ns
-    except OSError:
-        size = time_ns = 0
-    return " ".join(
-        map(str, (info["version"], info["target"], path, size, time_ns, *info["cpu_features"], f"tests {TESTS}"))
-    )
+    return f"{build()} tests {TESTS}"
 
 
-def _short(text: str) -> str:
-    return _core.sha256(text.encode("utf-8", "surrogateescape")).hex()[:KEY_DIGITS]
-
-
-def _read(build: str) -> dict[str, None]:
+def _read(made_for: str) -> dict[str, None]:
     """The keys in the file; none if it is of another build, of another user, or nonsense."""
-    place = directory()
-    if place is None:
-        return {}
-    try:
-        file = os.open(os.path.join(place, FILE), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return {}
-    try:
-        facts = os.fstat(file)
-        trusted = stat.S_ISREG(facts.st_mode) and facts.st_uid == os.geteuid() and not facts.st_mode & 0o022
-        text = os.read(file, MOST_BYTES).decode("ascii", "replace") if trusted else ""
-    except OSError:
-        text = ""
-    finally:
-        os.close(file)
-    head, *keys = text.split("\n")
-    if head != HEAD + _short(build):
+    head, *keys = read(directory(), FILE, MOST_BYTES) or [""]
+    if head != HEAD + short(made_for):
         return {}
     return dict.fromkeys(key for key in keys if len(key) == KEY_DIGITS)
 
 
-def _write(build: str, keys: dict[str, None]) -> None:
-    place = directory()
-    if place is None:
-        return
-    lines = [HEAD + _short(build), *list(keys)[-MOST:]]
-    path = os.path.join(place, FILE)
-    # A name of its own, so that two processes, or threads, that write at once cannot mix their halves.
-    draft = f"{path}.{os.getpid()}.{os.urandom(8).hex()}"
-    try:
-        os.makedirs(place, mode=0o700, exist_ok=True)
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except (OSError, ValueError):
-        return
-    try:
-        with open(file, "wb") as stream:
-            stream.write(("\n".join(lines) + "\n").encode("ascii"))
-        os.replace(draft, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
+def _write(made_for: str, keys: dict[str, None]) -> None:
+    write(directory(), FILE, [HEAD + short(made_for), *list(keys)[-MOST:]])

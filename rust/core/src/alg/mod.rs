@@ -135,6 +135,8 @@ pub struct Params {
     /// Compress to a part of a longer deflate stream: no final block, ends on a byte (RFC 1951 3.2.4's empty stored
     /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`].
     pub part: bool,
+    /// Whether every result is checked before its caller gets it; no algorithm's own parameter.
+    pub verify: bool,
 }
 
 impl Params {

@@ -30,7 +30,7 @@ impl<'a> View<'a> {
         match (piece.len, self.source.len) {
             (0, _) => {}
             (_, 0) => self.source.first = piece,
-            _ => self.source.rest.push(piece),
+            _ => self.source.rest.get_or_insert_default().push(piece),
         }
         self.source.len += piece.len;
         self

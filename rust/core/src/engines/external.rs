@@ -41,6 +41,14 @@ impl Engine for External {
     fn runs_steps(&self) -> bool {
         false
     }
+
+    fn completes_later(&self) -> bool {
+        true
+    }
+
+    fn may_lose(&self) -> bool {
+        true
+    }
 }
 
 /// The name and parameters, for the engine outside; everything else by the core's own form.

@@ -5,7 +5,7 @@
 
 use crate::alg::{Params, Transform};
 use crate::engine::{Engine, Offer};
-use crate::operation::{Completion, Lane, Settled};
+use crate::operation::Settled;
 use crate::request::Request;
 use crate::status::{Outcome, Status};
 use std::collections::VecDeque;
@@ -117,25 +117,15 @@ impl Engine for Faulty {
                 }
                 Some(Kind::Drop) => self.limbo.lock().unwrap_or_else(PoisonError::into_inner).push(request),
                 Some(Kind::Duplicate) => {
-                    let (operation, device) = (Arc::clone(&request.operation), Arc::clone(&request.device));
+                    let (device, mut hold) = (Arc::clone(request.device()), request.hold());
                     request.run();
-                    let again = Completion {
-                        device: Arc::clone(&device.name),
-                        driver: "faulty",
-                        reason: "a duplicate",
-                        lane: Lane::Queued,
-                        queue_ns: 0,
-                        run_ns: 0,
-                        attempts: 1,
-                        bytes_in: 0,
-                        bytes_out: 0,
-                    };
-                    if !operation.settle(Settled { units: Vec::new(), completion: again }) {
+                    let again = Settled::failed(Status::Cancelled, &device.name, "a duplicate");
+                    if !hold.settle(again) {
                         device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
                     }
                 }
                 Some(Kind::Die) => {
-                    let device = Arc::clone(&request.device);
+                    let device = Arc::clone(request.device());
                     device.break_down(); // first: who learns of the loss must find the device broken
                     burst.push_front(request);
                     device.lose_all(std::mem::take(burst));

@@ -30,4 +30,8 @@ impl Engine for Host {
     fn runs_steps(&self) -> bool {
         false
     }
+
+    fn is_host(&self) -> bool {
+        true
+    }
 }

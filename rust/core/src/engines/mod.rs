@@ -5,5 +5,6 @@ pub mod faulty;
 pub mod host;
 pub mod null;
 pub mod pcrypt;
+pub mod simulated;
 pub mod software;
 pub mod via;

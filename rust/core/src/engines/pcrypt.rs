@@ -62,7 +62,7 @@ enum Finished {
 impl Finished {
     /// Runs a request, unless that came too late.
     fn from(mut request: Request) -> Self {
-        if request.device.queue.is_closed() || !request.device.is_usable() {
+        if request.device().queue.is_closed() || !request.device().is_running() {
             return Self::Dropped(request);
         }
         if let Some(status) = request.must_not_start() {

@@ -20,4 +20,8 @@ impl Engine for Software {
     fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>> {
         alg::compile(&offer.algorithm, params)
     }
+
+    fn is_reference(&self) -> bool {
+        true
+    }
 }

@@ -8,7 +8,8 @@
 use crate::alg::{Call, Direction, Facts, Kind, Transform};
 use crate::buffer::{Output, Pool, Source};
 use crate::cost::Costs;
-use crate::operation::{Lane, Operation, WITHDRAWN};
+use crate::layer::Place;
+use crate::operation::{Hold, Operation, WITHDRAWN};
 use crate::queue::Refused;
 use crate::registry::Bid;
 use crate::request::{Extra, Request, Unit, Work};
@@ -24,46 +25,31 @@ const SLICE: Duration = Duration::from_millis(20);
 pub struct Via {
     bid: Arc<Bid>,
     transform: Arc<dyn Transform>,
-    costs: Arc<Costs>,
+    place: Arc<Place>,
     pool: Arc<Pool>,
 }
 
 impl Via {
     pub fn new(bid: Arc<Bid>, transform: Arc<dyn Transform>) -> Self {
         let costs = Arc::new(Costs::new(transform.kind()));
-        Self { bid, transform, costs, pool: Pool::new(0) }
+        let held = Some(Arc::clone(&bid));
+        let place = Arc::new(Place::of(&bid.device, held, Arc::clone(&transform), costs));
+        Self { bid, transform, place, pool: Pool::new(0) }
     }
 
-    fn request(&self, call: &Call<'_>, operation: &Arc<Operation>) -> Request {
+    fn request(&self, call: &Call<'_>, hold: Hold) -> Request {
         let copied = |source: &Source| {
             let mut bytes = vec![0; source.len()];
             source.copy_to(&mut bytes).map(|()| Source::from(bytes)).unwrap_or_default()
         };
-        let extra = Extra { nonce: call.nonce.to_vec(), ad: copied(call.ad), tag: call.tag.to_vec() };
+        let extra = Extra::new(call.nonce.to_vec(), copied(call.ad), call.tag.to_vec());
         let unit =
             Unit { source: copied(call.source), extra: Some(Box::new(extra)), output: Output::pooled(&self.pool) };
-        let (direction, max_output) = (call.direction, call.max_output);
-        let capacity = self.transform.capacity(call);
-        Request {
-            bytes: unit.len().saturating_add(capacity),
-            source_bytes: unit.source.len() as u64,
-            work: Work::Transform { transform: Arc::clone(&self.transform), direction, max_output },
-            units: vec![unit],
-            operation: Arc::clone(operation),
-            device: Arc::clone(&self.bid.device),
-            bid: Some(Arc::clone(&self.bid)),
-            costs: Arc::clone(&self.costs),
-            gather: None,
-            priority: 0,
-            deadline: None,
-            submitted: Instant::now(),
-            driver: self.transform.driver(direction),
-            reason: "part of a composition",
-            lane: Lane::Queued,
-            attempts: 1,
-            open: true,
-            budgeted: false,
-        }
+        let bytes = unit.len().saturating_add(self.transform.capacity(call));
+        let work = Work::Transform { direction: call.direction, max_output: call.max_output };
+        let mut request = Request::new(Arc::clone(&self.place), work, vec![unit], hold, "part of a composition");
+        request.bytes = bytes;
+        request
     }
 }
 
@@ -88,15 +74,15 @@ impl Transform for Via {
         if !self.bid.device.is_usable() {
             return Err(Status::DeviceLost(self.bid.device.name.to_string()));
         }
-        let operation = Operation::new(None, 0);
+        let (operation, hold) = Operation::new(None, 0);
         let stats = &self.bid.device.stats;
-        match self.bid.device.queue.push(self.request(call, &operation), WITHDRAWN.load(Ordering::Acquire)) {
+        match self.bid.device.queue.push(self.request(call, hold), WITHDRAWN.load(Ordering::Acquire)) {
             Ok(()) => {
                 stats.queued.fetch_add(1, Ordering::Relaxed);
                 stats.submitted.fetch_add(1, Ordering::Relaxed);
             }
-            Err(Refused::Full(mut request) | Refused::Closed(mut request)) => {
-                request.open = false;
+            Err(Refused::Full(request) | Refused::Closed(request)) => {
+                request.discard();
                 return Err(Status::Closed("the layer is closed"));
             }
         }

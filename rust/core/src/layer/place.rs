@@ -1,0 +1,510 @@
+//! Where a request could go, and where it goes.
+//!
+//! A transform is bound to no device. The bids that could serve it are looked up once and kept until something in the
+//! registry changes; each compiles it on first use. Among those the balancer chooses, by these rules:
+//!
+//! - a bid with a negative priority never competes: it serves who names it, or when nobody else is there;
+//! - a wrapper (`cryptd(..)`, `pcrypt(..)`) that is the strongest takes everything: it was asked for, by being made;
+//! - a bid that does not take this direction or size, or a device that is not usable, is not shown.
+
+use super::Layer;
+use crate::alg::{self, Direction, Params, Transform};
+use crate::balancers::{Asked, Seat};
+use crate::cost::{Costs, Rivalry};
+use crate::device::{Device, State};
+use crate::engine::Limits;
+use crate::registry::{Bid, Registry, Wanted};
+use crate::status::{Outcome, Status};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+
+const ONLY: &str = "highest priority";
+/// Waking a worker, and the way back: what a request costs beyond its run when it is queued.
+const HAND_OVER_NS: u64 = 15_000;
+
+/// An algorithm with parameters and key, compiled lazily for each device that it meets.
+pub struct Bound {
+    /// The algorithm's name.
+    pub name: String,
+    pub shared_name: Arc<str>,
+    pub kind: alg::Kind,
+    /// Whether every result is checked.
+    pub verify: bool,
+    wanted: Wanted,
+    params: Params,
+    /// Names the cost table: the algorithm and what changes its price.
+    pub cost_key: String,
+    pub rivalry: Arc<Rivalry>,
+    layer: Weak<Layer>,
+    /// Where it can go. Most transforms are made and used while nothing changes; those read the first list without a lock.
+    first: OnceLock<Places>,
+    latest: RwLock<Option<Arc<Places>>>,
+    checker: OnceLock<Option<Arc<dyn Transform>>>,
+}
+
+/// All places at one time, strongest bid first.
+struct Places {
+    epoch: u64,
+    all: Vec<Arc<Place>>,
+}
+
+/// A bid compiled: held, so that nobody takes it away while it is in use.
+struct Keyed {
+    _bid: Option<Arc<Bid>>,
+    transform: Arc<dyn Transform>,
+}
+
+/// A bid that a transform may be run by, and all that is needed to do so.
+pub struct Place {
+    pub device: Arc<Device>,
+    pub limits: Limits,
+    pub costs: Arc<Costs>,
+    priority: i32,
+    is_wrapper: bool,
+    id: u64,
+    bid: Weak<Bid>,
+    /// Compiled on first use; or why it could not be.
+    keyed: OnceLock<Outcome<Keyed>>,
+    /// Of streams, which bring their own code.
+    pub step_driver: Option<&'static str>,
+    _held: Option<Arc<Bid>>,
+}
+
+impl Place {
+    /// A place for work that brings its own code.
+    pub fn plain(device: &Arc<Device>, kind: alg::Kind) -> Self {
+        Self {
+            device: Arc::clone(device),
+            limits: Limits::default(),
+            costs: Arc::new(Costs::new(kind)),
+            priority: 0,
+            is_wrapper: false,
+            id: 0,
+            bid: Weak::new(),
+            keyed: OnceLock::new(),
+            step_driver: None,
+            _held: None,
+        }
+    }
+
+    /// A place for one transform that is compiled already.
+    pub fn of(device: &Arc<Device>, bid: Option<Arc<Bid>>, transform: Arc<dyn Transform>, costs: Arc<Costs>) -> Self {
+        let kind = transform.kind();
+        let keyed = OnceLock::from(Ok(Keyed { _bid: bid, transform }));
+        Self { keyed, costs, ..Self::plain(device, kind) }
+    }
+
+    fn of_bid(bid: &Arc<Bid>, costs: Arc<Costs>) -> Self {
+        Self {
+            limits: bid.offer.limits,
+            costs,
+            priority: bid.offer.priority,
+            is_wrapper: bid.is_wrapper(),
+            id: bid.id,
+            bid: Arc::downgrade(bid),
+            ..Self::plain(&bid.device, bid.offer.kind)
+        }
+    }
+
+    /// What runs here, once it was compiled.
+    pub fn transform(&self) -> Option<&Arc<dyn Transform>> {
+        self.keyed.get().and_then(|keyed| keyed.as_ref().ok()).map(|keyed| &keyed.transform)
+    }
+
+    fn meet(&self, params: &Params) -> Outcome<&Arc<dyn Transform>> {
+        let keyed = self.keyed.get_or_init(|| {
+            let bid = self.bid.upgrade().ok_or_else(|| Status::NoEngine("the offer has been withdrawn".into()))?;
+            Ok(Keyed { transform: bid.compile(params)?, _bid: Some(bid) })
+        });
+        keyed.as_ref().map(|keyed| &keyed.transform).map_err(Clone::clone)
+    }
+}
+
+/// What is to be placed.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub direction: Direction,
+    pub bytes: usize,
+    pub priority: i32,
+    pub client: u32,
+    /// By name: there or nowhere.
+    pub device: Option<&'a str>,
+    /// Numbers of devices that are not to be asked again.
+    pub tried: &'a [u32],
+    /// The one it is at: staying there is worth something.
+    pub here: Option<&'a Device>,
+}
+
+impl<'a> Ask<'a> {
+    pub fn of(direction: Direction, bytes: usize) -> Self {
+        Self { direction, bytes, priority: 0, client: 0, device: None, tried: &[], here: None }
+    }
+}
+
+/// Where a request goes, and why.
+pub struct Chosen {
+    pub place: Arc<Place>,
+    pub reason: &'static str,
+}
+
+impl Chosen {
+    /// What runs there.
+    pub fn transform(&self) -> Outcome<&Arc<dyn Transform>> {
+        self.place.transform().ok_or_else(|| Status::Internal("a place that was never met".into()))
+    }
+}
+
+impl Bound {
+    /// Bytes of tag, where the caller has chosen that.
+    pub fn tag_len(&self) -> Option<usize> {
+        self.params.tag_len
+    }
+
+    pub fn layer(&self) -> Option<Arc<Layer>> {
+        self.layer.upgrade()
+    }
+
+    /// Whether another device could do the same now.
+    pub fn has_another(&self, layer: &Layer, device: &Device) -> bool {
+        let is_other = |place: &&Arc<Place>| !std::ptr::eq(&*place.device, device) && place.device.is_usable();
+        self.with_places(layer, |places| places.iter().any(|place| is_other(&place)))
+    }
+
+    /// How many devices offer it, whether they can be used now or not.
+    pub fn num_places(&self, layer: &Layer) -> usize {
+        self.with_places(layer, <[_]>::len)
+    }
+
+    /// Whether it may go to a device now. A proof may go to one that waits for just that.
+    fn may_use(&self, device: &Device) -> bool {
+        device.is_usable() || (matches!(self.wanted, Wanted::Bid(_)) && device.is_running())
+    }
+
+    /// What a result of it can be checked with on any thread: this crate's own form, whoever made the result.
+    pub fn checker(&self) -> Option<Arc<dyn Transform>> {
+        let own = || {
+            alg::compile(&self.name, &self.params).ok().or_else(|| {
+                let layer = self.layer()?;
+                let found = layer.registry.candidates(&self.wanted);
+                let bid = found.iter().find(|bid| bid.device.engine.runs_inline())?;
+                bid.compile(&self.params).ok()
+            })
+        };
+        self.checker.get_or_init(own).as_ref().map(Arc::clone)
+    }
+
+    fn look_up(&self, layer: &Layer, epoch: u64, before: &[Arc<Place>]) -> Places {
+        let place = |bid: &Arc<Bid>| match before.iter().find(|place| place.id == bid.id) {
+            Some(place) => Arc::clone(place),
+            None => {
+                let costs = layer.costs(&format!("{}/{}", bid.device.name, self.cost_key), self.kind);
+                Arc::new(Place::of_bid(bid, costs))
+            }
+        };
+        let mut all: Vec<Arc<Place>> = layer.registry.candidates(&self.wanted).iter().map(place).collect();
+        // What was withdrawn goes on for those who use it already.
+        let is_held = |place: &&Arc<Place>| {
+            place.transform().is_some()
+                && place.device.state() != State::Closed
+                && all.iter().all(|new| new.id != place.id)
+        };
+        let held: Vec<Arc<Place>> = before.iter().filter(is_held).map(Arc::clone).collect();
+        all.extend(held);
+        Places { epoch, all }
+    }
+
+    /// Gives `look` the places there are now.
+    fn with_places<R>(&self, layer: &Layer, look: impl FnOnce(&[Arc<Place>]) -> R) -> R {
+        let epoch = layer.registry.epoch();
+        let first = self.first.get_or_init(|| self.look_up(layer, epoch, &[]));
+        if first.epoch == epoch {
+            return look(&first.all);
+        }
+        let latest = self.latest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(latest) = latest.as_ref().filter(|latest| latest.epoch == epoch) {
+            return look(&latest.all);
+        }
+        let before = latest.as_ref().map_or(&first.all, |latest| &latest.all);
+        let fresh = Arc::new(self.look_up(layer, epoch, before));
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
+        look(&fresh.all)
+    }
+}
+
+impl Layer {
+    /// Binds parameters and key to an algorithm, or to a driver; refuses what no device here could compile.
+    pub fn bind(self: &Arc<Self>, name: &str, params: Params) -> Outcome<Bound> {
+        self.alive()?;
+        let (wanted, bid) = self.registry.resolve(name).ok_or_else(|| Registry::missing(name))?;
+        if bid.offer.insecure && !self.settings.allow_insecure {
+            return Err(Status::Usage(format!("{name} is insecure; it needs the setting allow_insecure=True")));
+        }
+        self.bind_to(wanted, &bid, params)
+    }
+
+    /// Binds to one bid, published or not, secure or not: this is how it is proven.
+    pub fn bind_bid(self: &Arc<Self>, id: u64, params: Params) -> Outcome<Bound> {
+        self.alive()?;
+        let bid = self.registry.get(id).ok_or_else(|| Status::NoEngine(format!("bid {id} has been withdrawn")))?;
+        self.bind_to(Wanted::Bid(Arc::clone(&bid)), &bid, params)
+    }
+
+    fn bind_to(self: &Arc<Self>, wanted: Wanted, bid: &Arc<Bid>, params: Params) -> Outcome<Bound> {
+        let (name, kind) = (bid.offer.algorithm.clone(), bid.offer.kind);
+        // A cipher's rounds depend on its key; a MAC's work does not, and its keys have any length.
+        let is_cipher = matches!(kind, alg::Kind::Cipher | alg::Kind::Aead);
+        let key_len = params.key.as_ref().filter(|_| is_cipher).map_or(0, |key| key.len());
+        let cost_key = format!(
+            "{name}:{}:{}:{}",
+            params.level.map_or_else(String::new, |level| level.to_string()),
+            params.strategy.as_deref().unwrap_or(""),
+            key_len,
+        );
+        let verify = params.verify;
+        let bound = Bound {
+            shared_name: Arc::from(name.as_str()),
+            name,
+            kind,
+            verify,
+            wanted,
+            rivalry: self.rivalry(&cost_key),
+            params,
+            cost_key,
+            layer: Arc::downgrade(self),
+            first: OnceLock::new(),
+            latest: RwLock::new(None),
+            checker: OnceLock::new(),
+        };
+        // Refused now rather than at the first message.
+        self.first_place(&bound)?;
+        if verify && bound.checker().is_none() {
+            return Err(Status::usage(format!("verify: nothing here can check {} on this thread", bound.name)));
+        }
+        Ok(bound)
+    }
+
+    /// Whether every place has compiled it, or refused to: choosing one waits for nothing then.
+    pub fn is_met(&self, bound: &Bound) -> bool {
+        bound.with_places(self, |places| places.iter().all(|place| place.keyed.get().is_some()))
+    }
+
+    /// A place that has compiled it, whichever is the strongest.
+    pub fn first_place(&self, bound: &Bound) -> Outcome<Arc<Place>> {
+        let ask = Ask::of(bound.kind.directions().first().copied().unwrap_or(Direction::Digest), 0);
+        bound.with_places(self, |places| {
+            let mut refused = None;
+            for place in places.iter().filter(|place| place.device.is_running()) {
+                match place.meet(&bound.params) {
+                    Ok(_) => return Ok(Arc::clone(place)),
+                    Err(status) => refused = refused.or(Some(status)),
+                }
+            }
+            Err(refused.unwrap_or_else(|| self.nobody(bound, places, &ask)))
+        })
+    }
+
+    /// Where the steps of a stream go, which are the work of `driver`.
+    pub fn place_steps(&self, bound: &Bound, driver: &'static str) -> Outcome<Chosen> {
+        bound.with_places(self, |places| {
+            let place = places.iter().find(|place| place.device.is_usable() && place.device.engine.runs_steps());
+            match place {
+                Some(place) => {
+                    let plain = Place::plain(&place.device, bound.kind);
+                    let plain = Place { step_driver: Some(driver), bid: place.bid.clone(), ..plain };
+                    // Held as a transform holds it: while the stream lives, nobody takes the offer away.
+                    let held = place.bid.upgrade();
+                    Ok(Chosen { place: Arc::new(Place { _held: held, ..plain }), reason: ONLY })
+                }
+                None => Err(Status::NoEngine(format!("no device here runs the steps of {}", bound.name))),
+            }
+        })
+    }
+
+    /// Where a request of this transform goes. Meeting a device for the first time compiles for it, which for a
+    /// composition may wait for an engine.
+    pub fn choose(&self, bound: &Bound, ask: &Ask<'_>) -> Outcome<Chosen> {
+        bound.with_places(self, |places| match ask.device {
+            Some(name) => self.choose_named(bound, places, name, ask),
+            None => match places {
+                [place] if bound.may_use(&place.device) && place.limits.takes(ask.direction, ask.bytes) => {
+                    if ask.tried.contains(&place.device.number()) {
+                        return Err(self.nobody(bound, places, ask));
+                    }
+                    place.meet(&bound.params)?;
+                    Ok(Chosen { place: Arc::clone(place), reason: ONLY })
+                }
+                _ => self.choose_among(bound, places, ask),
+            },
+        })
+    }
+
+    fn choose_named(&self, bound: &Bound, places: &[Arc<Place>], name: &str, ask: &Ask<'_>) -> Outcome<Chosen> {
+        let Some(place) = places.iter().find(|place| *place.device.name == *name) else {
+            let known: Vec<String> = self.devices().iter().map(|device| device.name.to_string()).collect();
+            let devices = known.join(", ");
+            return Err(Status::NoEngine(format!("no device {name:?} offers {}; devices here: {devices}", bound.name)));
+        };
+        if !bound.may_use(&place.device) {
+            return Err(Status::NoEngine(format!(
+                "no usable device offers {}: {name} is {}",
+                bound.name,
+                place.device.state().name()
+            )));
+        }
+        if !place.limits.takes(ask.direction, ask.bytes) {
+            return Err(self.nobody(bound, std::slice::from_ref(place), ask));
+        }
+        place.meet(&bound.params)?;
+        Ok(Chosen { place: Arc::clone(place), reason: "bound by the caller" })
+    }
+
+    fn choose_among(&self, bound: &Bound, places: &[Arc<Place>], ask: &Ask<'_>) -> Outcome<Chosen> {
+        let mut declined: Option<Status> = None;
+        let mut refused: u64 = 0; // by index: compiling failed there
+        let fits = |index: usize, place: &Place, refused: u64, tried: &[u32]| {
+            (index >= 64 || refused & (1 << index) == 0)
+                && bound.may_use(&place.device)
+                && place.limits.takes(ask.direction, ask.bytes)
+                && !tried.contains(&place.device.number())
+        };
+        loop {
+            let mut candidates: [Option<(usize, &Arc<Place>)>; SEATS] = [None; SEATS];
+            let mut count = 0;
+            let mut skipped = false;
+            let mut least = 0;
+            for (index, place) in places.iter().enumerate() {
+                if !fits(index, place, refused, ask.tried) {
+                    skipped = true;
+                    continue;
+                }
+                if place.is_wrapper && count == 0 {
+                    candidates[0] = Some((index, place));
+                    count = 1;
+                    break;
+                }
+                if place.is_wrapper || (count > 0 && place.priority < 0 && least >= 0) {
+                    continue; // a wrapper that is not the strongest, or a last resort that is not needed
+                }
+                if !place.device.may_trickle()
+                    && places.iter().enumerate().any(|(i, other)| {
+                        i != index && fits(i, other, refused, ask.tried) && other.device.may_trickle()
+                    })
+                {
+                    continue;
+                }
+                if let Some(slot) = candidates.get_mut(count) {
+                    *slot = Some((index, place));
+                    count += 1;
+                    least = place.priority;
+                }
+            }
+            let found = candidates.get(..count).unwrap_or(&[]);
+            let (index, place, reason) = match found {
+                [] => return Err(declined.unwrap_or_else(|| self.nobody(bound, places, ask))),
+                [Some((index, place))] => {
+                    (*index, *place, if skipped { "the devices before it are not usable" } else { ONLY })
+                }
+                _ => self.balance(bound, found, ask)?,
+            };
+            match place.meet(&bound.params) {
+                Ok(_) => return Ok(Chosen { place: Arc::clone(place), reason }),
+                Err(status) if index < 64 => {
+                    declined = Some(status);
+                    refused |= 1 << index;
+                }
+                Err(status) => return Err(status),
+            }
+        }
+    }
+
+    fn balance<'p>(
+        &self,
+        bound: &Bound,
+        found: &[Option<(usize, &'p Arc<Place>)>],
+        ask: &Ask<'_>,
+    ) -> Outcome<(usize, &'p Arc<Place>, &'static str)> {
+        const EMPTY: Seat<'static> = Seat {
+            device: "",
+            engine: "",
+            number: 0,
+            priority: 0,
+            operations: 0,
+            ready_ns: 0,
+            run_ns: 0,
+            samples: 0,
+            has_room: false,
+        };
+        let mut seats = [EMPTY; SEATS];
+        let mut count = 0;
+        for (seat, (_, place)) in seats.iter_mut().zip(found.iter().flatten()) {
+            *seat = self.seat_of(place, ask);
+            count += 1;
+        }
+        let seats = seats.get(..count).unwrap_or(&[]);
+        let asked = Asked {
+            algorithm: &bound.name,
+            direction: ask.direction,
+            bytes: ask.bytes,
+            priority: ask.priority,
+            client: ask.client,
+            device_count: self.devices.read().unwrap_or_else(PoisonError::into_inner).len(),
+            rivalry: &bound.rivalry,
+        };
+        let choice = self.balancer().find_device(&asked, seats);
+        let chosen = choice.and_then(|choice| Some((found.get(choice.seat)?.as_ref()?, choice.reason)));
+        let Some(((index, place), reason)) = chosen else {
+            let name = self.balancer().name().to_string();
+            return Err(Status::NoEngine(format!("the balancer {name} found no device for {}", bound.name)));
+        };
+        // Somewhere else than the strongest, since that has no room: a spill.
+        let full = seats.iter().take_while(|seat| seat.device != &*place.device.name).any(|seat| !seat.has_room);
+        if full && self.seat_of(place, ask).has_room {
+            place.device.stats.spilled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.fell_back("a stronger device was full");
+        }
+        Ok((*index, place, reason))
+    }
+
+    fn seat_of<'p>(&self, place: &'p Place, ask: &Ask<'_>) -> Seat<'p> {
+        let device = &place.device;
+        let run_ns = place.costs.predict(ask.direction, ask.bytes);
+        let is_inline = device.engine.runs_inline() && run_ns < self.settings.inline_ns;
+        let stays = ask.here.is_some_and(|here| std::ptr::eq(here, &**device));
+        Seat {
+            device: &device.name,
+            engine: device.engine.name(),
+            number: device.number(),
+            priority: place.priority,
+            operations: device.queue.len(),
+            ready_ns: if is_inline || stays { 0 } else { device.ready_ns().saturating_add(HAND_OVER_NS) },
+            run_ns,
+            samples: place.costs.samples(ask.direction, ask.bytes),
+            has_room: is_inline || device.queue.has_room(ask.bytes, place.limits.queue),
+        }
+    }
+
+    fn nobody(&self, bound: &Bound, places: &[Arc<Place>], ask: &Ask<'_>) -> Status {
+        let name = &bound.name;
+        let why = |place: &Arc<Place>| {
+            let device = &place.device;
+            if !device.is_usable() {
+                format!("{} is {}", device.name, device.state().name())
+            } else if !place.limits.takes(ask.direction, 0) {
+                format!("{} has no {}", device.name, ask.direction.name())
+            } else if !place.limits.takes(ask.direction, ask.bytes) {
+                let most = place.limits.max_bytes;
+                format!("{} takes at most {most} bytes, not {}", device.name, ask.bytes)
+            } else {
+                format!("{} has been tried", device.name)
+            }
+        };
+        let declined: Vec<String> = places.iter().map(why).collect();
+        Status::NoEngine(if declined.is_empty() {
+            format!("no device here offers {name}")
+        } else {
+            format!("no usable device offers {name}: {}", declined.join(", "))
+        })
+    }
+}
+
+/// Most devices that a balancer is shown at once; the weakest beyond that are left out.
+const SEATS: usize = 16;

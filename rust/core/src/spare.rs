@@ -1,0 +1,97 @@
+//! What is kept of a request that an engine may lose, so that it can be done again though it never comes back.
+
+use crate::alg::Direction;
+use crate::buffer::{Output, Spare};
+use crate::layer::{Bound, Place};
+use crate::operation::{Lane, Operation};
+use crate::request::{Extra, Gather, Request, Unit, Work};
+use crate::route::Journey;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One message: what it reads, and an empty output of the same pool.
+struct SpareUnit {
+    source: Spare,
+    extra: Option<Box<Extra>>,
+    output: Output,
+}
+
+/// See the head of this file.
+pub struct SpareRequest {
+    direction: Direction,
+    max_output: u64,
+    units: Vec<SpareUnit>,
+    place: Arc<Place>,
+    bound: Arc<Bound>,
+    gather: Option<Box<(Arc<Gather>, usize)>>,
+    journey: Option<Box<Journey>>,
+    deadline: Option<Instant>,
+    submitted: Instant,
+    bytes: usize,
+    priority: i32,
+    client: u32,
+    attempts: u32,
+    lane: Lane,
+}
+
+impl SpareRequest {
+    /// Of a request that may be done twice. One that writes into the caller's memory may not: the engine that keeps it
+    /// could still be writing there.
+    pub fn of(request: &Request) -> Option<Box<Self>> {
+        let Work::Transform { direction, max_output } = request.work else { return None };
+        let bound = Arc::clone(request.bound.as_ref()?);
+        if request.is_bound || !request.is_repeatable() || request.units.iter().any(|unit| unit.output.is_fixed()) {
+            return None;
+        }
+        let journey = match &request.journey {
+            Some(journey) => Some(Box::new(journey.spare()?)),
+            None => None,
+        };
+        let unit = |unit: &Unit| SpareUnit {
+            source: Spare::of(&unit.source),
+            extra: unit.extra.clone(),
+            output: unit.output.sibling(),
+        };
+        Some(Box::new(Self {
+            direction,
+            max_output,
+            units: request.units.iter().map(unit).collect(),
+            place: Arc::clone(&request.place),
+            bound,
+            gather: request.gather.clone(),
+            journey,
+            deadline: request.deadline,
+            submitted: request.submitted,
+            bytes: request.bytes,
+            priority: request.priority,
+            client: request.client,
+            attempts: request.attempts,
+            lane: request.lane,
+        }))
+    }
+
+    /// What it was submitted through.
+    pub fn bound(&self) -> &Bound {
+        &self.bound
+    }
+
+    /// The request again, if its operation is still held.
+    pub fn revive(self, operation: &Arc<Operation>) -> Option<Request> {
+        let hold = operation.hold()?;
+        let unit = |unit: SpareUnit| Unit { source: unit.source.revive(&hold), extra: unit.extra, output: unit.output };
+        let units = self.units.into_iter().map(unit).collect();
+        let work = Work::Transform { direction: self.direction, max_output: self.max_output };
+        let mut request = Request::new(self.place, work, units, hold, "");
+        request.bound = Some(self.bound);
+        request.gather = self.gather;
+        request.journey = self.journey;
+        request.deadline = self.deadline;
+        request.submitted = self.submitted;
+        request.bytes = self.bytes;
+        request.priority = self.priority;
+        request.client = self.client;
+        request.attempts = self.attempts;
+        request.lane = self.lane;
+        Some(request)
+    }
+}

@@ -1,0 +1,107 @@
+//! How an operation's end reaches its caller, beside awaiting it.
+//!
+//! | mode | who is told, and where the callback runs |
+//! |---|---|
+//! | `queued` | the event loop, in it; without one a thread of the layer's own |
+//! | `poll` | nobody: the caller reaps with `layer.poll()`, on whose thread it runs |
+//! | `direct` | at once, on the thread that completed it, which others wait for |
+//! | `inline` | it is done on return; the callback has run |
+
+use crate::port::Ports;
+use acrypto_core::operation::{self as op, Told};
+use acrypto_core::status::{Outcome, Status};
+use pyo3::prelude::*;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// See the head of this file.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Queued,
+    Poll,
+    Direct,
+    Inline,
+}
+
+impl Mode {
+    /// By name.
+    pub fn parse(name: &str) -> Outcome<Self> {
+        match name {
+            "queued" => Ok(Self::Queued),
+            "poll" => Ok(Self::Poll),
+            "direct" => Ok(Self::Direct),
+            "inline" => Ok(Self::Inline),
+            _ => Err(Status::usage(format!("mode is {name:?}; it must be queued, poll, direct or inline"))),
+        }
+    }
+}
+
+/// What a caller wants to be told, and how.
+#[derive(Default)]
+pub struct Delivery {
+    pub mode: Mode,
+    /// Called with the operation once it has ended.
+    pub callback: Option<Py<PyAny>>,
+    /// Called before a route ends, and may add stages.
+    pub then: Option<Py<PyAny>>,
+}
+
+impl Delivery {
+    /// Whether some Python code of the caller's is to run.
+    pub fn calls(&self) -> bool {
+        self.callback.is_some() || self.then.is_some()
+    }
+}
+
+/// Tells on the completing thread.
+pub struct Direct(pub Weak<Ports>);
+
+impl Told for Direct {
+    fn told(&self, operation: &Arc<op::Operation>) {
+        // Without an interpreter (it is shutting down) nobody is left to be told.
+        Python::try_attach(|py| {
+            if let Some(ports) = self.0.upgrade() {
+                ports.told(py, operation);
+            }
+        });
+    }
+}
+
+/// Tells on a thread of its own, started with the first callback.
+#[derive(Default)]
+pub struct Dispatcher {
+    sender: Mutex<Option<Sender<Arc<op::Operation>>>>,
+}
+
+impl Dispatcher {
+    /// Starts the thread unless it runs.
+    pub fn start(&self, ports: &Arc<Ports>) -> std::io::Result<()> {
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if sender.is_some() {
+            return Ok(());
+        }
+        let (sending, receiving) = channel::<Arc<op::Operation>>();
+        let ports = Arc::downgrade(ports);
+        std::thread::Builder::new().name("acrypto/callbacks".into()).spawn(move || {
+            let direct = Direct(ports);
+            receiving.iter().for_each(|operation| direct.told(&operation));
+        })?;
+        *sender = Some(sending);
+        Ok(())
+    }
+
+    /// Ends the thread, once it has told what it was given.
+    pub fn stop(&self) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(sender);
+    }
+}
+
+impl Told for Dispatcher {
+    fn told(&self, operation: &Arc<op::Operation>) {
+        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = sender.send(Arc::clone(operation)); // it fails only when the thread has ended, at exit
+        }
+    }
+}

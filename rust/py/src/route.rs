@@ -1,0 +1,292 @@
+//! Routes: several transforms as one request.
+
+use crate::buffer::Pins;
+use crate::delivery::Mode;
+use crate::error::OrRaise;
+use crate::layer::Shared;
+use crate::operation::{Harvest, Operation, Shape, Stage as Told};
+use crate::port::{lock, running_loop};
+use crate::transform::{Asked, Transform, extra};
+use acrypto_core::alg::{Direction, Kind};
+use acrypto_core::buffer::Source;
+use acrypto_core::layer::Bound as Recipe;
+use acrypto_core::request::{Request, Unit};
+use acrypto_core::route::{Role, Stage};
+use acrypto_core::status::{Outcome, Status};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use std::sync::{Arc, Mutex};
+
+/// Bytes of a MAC's tag, as its reverse must know before it runs.
+type Link = (Arc<Recipe>, Option<usize>);
+
+/// An ordered list of transforms that runs as one request. Shareable between threads; holds no state between runs.
+#[pyclass(frozen, module = "acrypto")]
+pub struct Route {
+    layer: Arc<Shared>,
+    links: Vec<Link>,
+    is_reverse: bool,
+}
+
+/// What a stage does in this direction, and what becomes of its result.
+fn duty(recipe: &Recipe, tag_len: Option<usize>, is_reverse: bool) -> Outcome<(Direction, Role)> {
+    Ok(match (recipe.kind, is_reverse) {
+        (Kind::Compression, false) => (Direction::Compress, Role::Replace),
+        (Kind::Compression, true) => (Direction::Decompress, Role::Replace),
+        (Kind::Cipher | Kind::Aead, false) => (Direction::Encrypt, Role::Replace),
+        (Kind::Cipher | Kind::Aead, true) => (Direction::Decrypt, Role::Replace),
+        (Kind::Mac, false) => (Direction::Mac, Role::Append),
+        (Kind::Mac, true) => (Direction::Verify, Role::Strip(tag_len.unwrap_or(0))),
+        (Kind::Digest, _) => (Direction::Digest, Role::Note),
+        _ => {
+            let (name, kind) = (&recipe.name, recipe.kind.name());
+            return Err(Status::usage(format!("{name} is of kind {kind}, which has no place in a route")));
+        }
+    })
+}
+
+/// The bytes of tag that a MAC gives: found out by asking it, once.
+fn tag_len(layer: &Shared, recipe: &Arc<Recipe>) -> Outcome<Option<usize>> {
+    if recipe.kind != Kind::Mac {
+        return Ok(None);
+    }
+    let place = layer.core.first_place(recipe)?;
+    let unit = layer.core.unit(Source::default());
+    let transform = place.transform().ok_or_else(|| Status::Internal("a place that was never met".into()))?;
+    Ok(Some(recipe.tag_len().unwrap_or_else(|| transform.capacity(&unit.call(Direction::Mac, 0)))))
+}
+
+fn links(py: Python<'_>, layer: &Arc<Shared>, transforms: &Bound<'_, PyTuple>) -> PyResult<Vec<Link>> {
+    let mut links = Vec::new();
+    for transform in transforms.iter() {
+        let transform = transform.cast::<Transform>()?.get();
+        if !Arc::ptr_eq(&transform.layer, layer) {
+            let name = &transform.recipe.name;
+            return Err(Status::usage(format!("{name} is a transform of another layer"))).or_raise(py);
+        }
+        let recipe = Arc::clone(&transform.recipe);
+        duty(&recipe, None, false).or_raise(py)?;
+        let tag_len = py.detach(|| tag_len(layer, &recipe)).or_raise(py)?;
+        links.push((recipe, tag_len));
+    }
+    Ok(links)
+}
+
+/// The extra inputs of the stages, each given once by name.
+struct Extras<'a, 'py> {
+    nonce: Option<&'a Bound<'py, PyAny>>,
+    ad: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl<'py> Extras<'_, 'py> {
+    /// What is meant for one stage: the value itself if only one stage takes it, else by index or by algorithm.
+    fn of(
+        given: Option<&Bound<'py, PyAny>>,
+        index: usize,
+        name: &str,
+        takers: usize,
+        what: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(given) = given else { return Ok(None) };
+        if let Ok(by_stage) = given.cast::<PyDict>() {
+            return Ok(match by_stage.get_item(index)? {
+                Some(value) => Some(value),
+                None => by_stage.get_item(name)?,
+            });
+        }
+        if takers > 1 {
+            let message =
+                format!("{takers} stages of this route take a {what}: give a dict, by stage number or by algorithm");
+            return Err(Status::usage(message)).or_raise(given.py());
+        }
+        Ok(Some(given.clone()))
+    }
+
+    fn stages(
+        &self,
+        links: &[Link],
+        is_reverse: bool,
+        first: usize,
+        max_output: u64,
+        pins: &mut Pins,
+        py: Python<'py>,
+    ) -> PyResult<Vec<Stage>> {
+        let takes = |link: &&Link| matches!(link.0.kind, Kind::Aead | Kind::Cipher);
+        let ciphers = links.iter().filter(takes).count();
+        let aeads = links.iter().filter(|link| link.0.kind == Kind::Aead).count();
+        let mut stages = Vec::with_capacity(links.len());
+        for (position, (recipe, tag_len)) in links.iter().enumerate() {
+            // Numbered as the route was made, whichever way it runs.
+            let index = first + if is_reverse { links.len() - 1 - position } else { position };
+            let (direction, role) = duty(recipe, *tag_len, is_reverse).or_raise(py)?;
+            let mut nonce = None;
+            let mut ad = None;
+            if takes(&&(Arc::clone(recipe), None)) {
+                nonce = Self::of(self.nonce, index, &recipe.name, ciphers, "nonce")?;
+            }
+            if recipe.kind == Kind::Aead {
+                ad = Self::of(self.ad, index, &recipe.name, aeads, "ad")?;
+            }
+            let ad = ad.as_ref().map(|ad| pins.source(ad)).transpose()?.unwrap_or_default();
+            let extra = extra(Pins::short(nonce.as_ref())?, ad, Vec::new());
+            stages.push(Stage { bound: Arc::clone(recipe), direction, role, extra, max_output });
+        }
+        Ok(stages)
+    }
+}
+
+impl Route {
+    pub fn new(py: Python<'_>, layer: &Arc<Shared>, transforms: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if transforms.is_empty() {
+            return Err(Status::usage("a route of no transforms; at least one is needed")).or_raise(py);
+        }
+        Ok(Self { layer: Arc::clone(layer), links: links(py, layer, transforms)?, is_reverse: false })
+    }
+}
+
+#[pymethods]
+impl Route {
+    /// The algorithms of its stages, in the order in which they run.
+    #[getter]
+    fn algorithms(&self) -> Vec<&str> {
+        self.links.iter().map(|(recipe, _)| recipe.name.as_str()).collect()
+    }
+
+    /// The route that undoes this one.
+    fn reverse(&self) -> Self {
+        let links = self.links.iter().rev().map(|(recipe, len)| (Arc::clone(recipe), *len)).collect();
+        Self { layer: Arc::clone(&self.layer), links, is_reverse: !self.is_reverse }
+    }
+
+    /// Runs all stages over one message, as one operation.
+    #[pyo3(signature = (data, *, nonce = None, ad = None, **options), text_signature = "($self, data, *, nonce=None, ad=None, into=None, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None, then=None)")]
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bound<'py, PyAny>,
+        nonce: Option<Bound<'py, PyAny>>,
+        ad: Option<Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        self.start(py, &data, nonce, ad, Asked::read(py, options, &["into", "max_output", "then"], false)?)
+    }
+
+    /// `run` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (data, *, nonce = None, ad = None, **options), text_signature = "($self, data, *, nonce=None, ad=None, into=None, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None, then=None)")]
+    fn try_run<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bound<'py, PyAny>,
+        nonce: Option<Bound<'py, PyAny>>,
+        ad: Option<Bound<'py, PyAny>>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        self.start(py, &data, nonce, ad, Asked::read(py, options, &["into", "max_output", "then"], true)?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Route {}>", self.algorithms().join(" | "))
+    }
+}
+
+impl Route {
+    fn start<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        nonce: Option<Bound<'py, PyAny>>,
+        ad: Option<Bound<'py, PyAny>>,
+        mut asked: Asked<'py>,
+    ) -> PyResult<Py<Operation>> {
+        let core = &self.layer.core;
+        core.alive().or_raise(py)?;
+        asked.settle(&self.layer);
+        let mut pins = Pins::default();
+        let source = pins.source(data)?;
+        let max_output = asked.max_output.unwrap_or(self.layer.max_output);
+        let extras = Extras { nonce: nonce.as_ref(), ad: ad.as_ref() };
+        let stages = extras.stages(&self.links, self.is_reverse, 0, max_output, &mut pins, py)?;
+        let output = match &asked.into {
+            None => core.output(),
+            Some(into) => pins.output(into, &core.pool, &[&source])?,
+        };
+        let shape = if asked.into.is_some() { Shape::Count } else { Shape::Buffer };
+        let unit = Unit { source, extra: None, output };
+        let (wishes, asks) = (asked.wishes, asked.delivery.then.is_some());
+        let may_run_here = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline) && !asks;
+        let device = asked.device.clone();
+        let event_loop = running_loop(py)?;
+        self.layer.launch(py, event_loop, Harvest::One(shape), pins, asked.delivery, |hold| {
+            core.submit_route(stages, unit, wishes, device.as_deref(), asks, may_run_here, hold)
+        })
+    }
+}
+
+/// A route between its last stage and its end: what has happened, and the chance to add more.
+#[pyclass(frozen, module = "acrypto")]
+pub struct Hop {
+    layer: Arc<Shared>,
+    #[pyo3(get)]
+    nbytes: usize,
+    #[pyo3(get)]
+    stages: Vec<Told>,
+    more: Mutex<Option<Vec<Stage>>>,
+    pins: Mutex<Pins>,
+}
+
+#[pymethods]
+impl Hop {
+    /// Adds a stage, to run after those before it. Only while the callback runs.
+    #[pyo3(signature = (transform, *, nonce = None, ad = None, max_output = None))]
+    fn append<'py>(
+        &self,
+        py: Python<'py>,
+        transform: &Bound<'py, PyAny>,
+        nonce: Option<Bound<'py, PyAny>>,
+        ad: Option<Bound<'py, PyAny>>,
+        max_output: Option<u64>,
+    ) -> PyResult<()> {
+        let links = links(py, &self.layer, &PyTuple::new(py, [transform])?)?;
+        let extras = Extras { nonce: nonce.as_ref(), ad: ad.as_ref() };
+        let mut pins = Pins::default();
+        let most = max_output.unwrap_or(self.layer.max_output);
+        let stages = extras.stages(&links, false, 0, most, &mut pins, py)?;
+        let is_late = match &mut *lock(&self.more) {
+            Some(more) => {
+                more.extend(stages);
+                false
+            }
+            None => true,
+        };
+        if is_late {
+            return Err(Status::usage("the route has gone on: stages are added while its callback runs")).or_raise(py);
+        }
+        lock(&self.pins).absorb(pins);
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Hop after {} stages: {} bytes>", self.stages.len(), self.nbytes)
+    }
+}
+
+impl Hop {
+    /// Asks a route's caller whether there is more to do.
+    pub fn ask(layer: Arc<Shared>, then: &Bound<'_, PyAny>, request: &Request) -> PyResult<(Vec<Stage>, Pins)> {
+        let py = then.py();
+        let told = request.journey.as_ref().map(|journey| journey.told.stages.iter().map(Told::of).collect());
+        let hop = Hop {
+            layer,
+            nbytes: request.source_bytes() as usize,
+            stages: told.unwrap_or_default(),
+            more: Mutex::new(Some(Vec::new())),
+            pins: Mutex::default(),
+        };
+        let hop = Py::new(py, hop)?;
+        let outcome = then.call1((hop.bind(py),));
+        let more = lock(&hop.get().more).take().unwrap_or_default();
+        outcome?;
+        let pins = std::mem::take(&mut *lock(&hop.get().pins));
+        Ok((more, pins))
+    }
+}

@@ -1,0 +1,281 @@
+//! What a layer tells of itself, and how its devices are looked after.
+
+use crate::balancer::Balancer;
+use crate::error::{OrRaise, raise};
+use crate::layer::Layer;
+use crate::operation::Operation;
+use crate::route::Route;
+use acrypto_core::device::Device;
+use acrypto_core::status::Status;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Device, algorithm and what changes its price, direction, bytes from, run and gap in nanoseconds, samples.
+type CostRow = (String, String, String, u64, u64, u64, u32);
+
+/// Number, device, algorithm, direction, priority, client, whether it waits behind the budget, bytes.
+type RequestRow = (u64, String, String, &'static str, i32, u32, bool, usize);
+
+fn device_row<'py>(py: Python<'py>, device: &Device) -> PyResult<Bound<'py, PyDict>> {
+    let row = PyDict::new(py);
+    row.set_item("name", &*device.name)?;
+    row.set_item("number", device.number())?;
+    row.set_item("engine", device.engine.name())?;
+    row.set_item("state", device.state().name())?;
+    row.set_item("why", device.why())?;
+    row.set_item("workers", device.options.workers)?;
+    row.set_item("ready_ns", device.ready_ns())?;
+    let load = device.queue.load();
+    for (name, number) in [
+        ("queued", load.queued),
+        ("waiting", load.waiting),
+        ("operations", load.operations),
+        ("bytes", load.bytes),
+        ("peak_bytes", load.peak_bytes),
+        ("priorities", load.priorities),
+        ("max_operations", device.queue.budget().operations),
+        ("max_bytes", device.queue.budget().bytes),
+    ] {
+        row.set_item(name, number)?;
+    }
+    let stats = &device.stats;
+    for (name, counter) in [
+        ("started", &stats.started),
+        ("completed", &stats.completed),
+        ("failed", &stats.failed),
+        ("finished", &stats.finished),
+        ("cancelled", &stats.cancelled),
+        ("refused", &stats.refused),
+        ("duplicates", &stats.duplicates),
+        ("redone", &stats.redone),
+        ("spilled", &stats.spilled),
+        ("moved", &stats.moved),
+        ("lost", &stats.lost),
+        ("lied", &stats.lied),
+        ("inline", &stats.inline),
+        ("batch", &stats.batch),
+        ("queued_units", &stats.queued),
+        ("bytes_in", &stats.bytes_in),
+        ("bytes_out", &stats.bytes_out),
+        ("busy_ns", &stats.busy_ns),
+    ] {
+        row.set_item(name, counter.load(Ordering::Relaxed))?;
+    }
+    let inline = stats.inline.load(Ordering::Relaxed);
+    row.set_item("submitted", stats.submitted.load(Ordering::Relaxed) + inline)?;
+    row.set_item("lingering", device.lingering())?;
+    row.set_item("queue_ns", device.queue_ns.rows())?;
+    row.set_item("run_ns", device.run_ns.rows())?;
+    Ok(row)
+}
+
+fn span(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+#[pymethods]
+impl Layer {
+    /// One dict per device: state, queue, counters, histograms.
+    fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.ours(py)?;
+        let list = PyList::empty(py);
+        for device in self.shared.core.devices() {
+            list.append(device_row(py, &device)?)?;
+        }
+        Ok(list)
+    }
+
+    /// Measured costs.
+    fn costs(&self, py: Python<'_>) -> PyResult<Vec<CostRow>> {
+        self.ours(py)?;
+        let mut rows = Vec::new();
+        for (table, costs) in self.shared.core.all_costs() {
+            let (device, key) = table.split_once('/').unwrap_or(("", &table));
+            rows.extend(costs.rows().iter().map(|row| {
+                let direction = row.direction.name().to_string();
+                let key = key.to_string();
+                (device.to_string(), key, direction, row.from_bytes, row.nanoseconds, row.gap_ns, row.samples)
+            }));
+        }
+        Ok(rows)
+    }
+
+    /// Fills cost tables with what was measured before, for algorithms that are offered; how many rows were of use.
+    fn load_costs(&self, py: Python<'_>, rows: Vec<CostRow>) -> PyResult<usize> {
+        self.ours(py)?;
+        let core = &self.shared.core;
+        let devices = core.devices();
+        let mut used = 0;
+        for (device, key, direction, from_bytes, nanoseconds, gap_ns, samples) in rows {
+            let algorithm = key.split(':').next().unwrap_or("");
+            let Some(kind) = core.kind_of(algorithm) else { continue };
+            let Some(&direction) = kind.directions().iter().find(|known| known.name() == direction) else { continue };
+            if devices.iter().any(|known| *known.name == *device) {
+                core.cost_table(&device, &key, kind).load(direction, from_bytes, nanoseconds, gap_ns, samples);
+                used += 1;
+            }
+        }
+        Ok(used)
+    }
+
+    /// Work by device and algorithm.
+    fn algorithms_run<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.ours(py)?;
+        let list = PyList::empty(py);
+        for (table, costs) in self.shared.core.all_costs() {
+            let (device, key) = table.split_once('/').unwrap_or(("", &table));
+            let tally = &costs.tally;
+            let row = PyDict::new(py);
+            row.set_item("device", device)?;
+            row.set_item("algorithm", key)?;
+            for (name, counter) in [
+                ("completed", &tally.completed),
+                ("failed", &tally.failed),
+                ("bytes_in", &tally.bytes_in),
+                ("bytes_out", &tally.bytes_out),
+                ("busy_ns", &tally.busy_ns),
+            ] {
+                row.set_item(name, counter.load(Ordering::Relaxed))?;
+            }
+            list.append(row)?;
+        }
+        Ok(list)
+    }
+
+    /// How often a request went where it would not have gone, by the reason.
+    fn fallbacks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.ours(py)?;
+        let dict = PyDict::new(py);
+        for (reason, count) in self.shared.core.fallbacks() {
+            dict.set_item(reason, count)?;
+        }
+        Ok(dict)
+    }
+
+    /// The pool of result memory: bytes idle, times it had none to give; and operations whose memory is pinned.
+    fn pool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.ours(py)?;
+        let dict = PyDict::new(py);
+        let pool = &self.shared.core.pool;
+        dict.set_item("idle_bytes", pool.idle_bytes())?;
+        dict.set_item("misses", pool.misses.load(Ordering::Relaxed))?;
+        dict.set_item("lingering", self.shared.ports.num_in_flight())?;
+        Ok(dict)
+    }
+
+    /// Everything that is queued, on all devices.
+    fn requests(&self, py: Python<'_>) -> PyResult<Vec<RequestRow>> {
+        self.ours(py)?;
+        let mut rows = Vec::new();
+        for device in self.shared.core.devices() {
+            device.queue.for_each(|request, is_waiting| {
+                rows.push((
+                    request.operation().token as u64,
+                    device.name.to_string(),
+                    request.bound.as_ref().map(|bound| bound.name.clone()).unwrap_or_default(),
+                    request.direction().map_or("step", |direction| direction.name()),
+                    request.priority,
+                    request.client,
+                    is_waiting,
+                    request.bytes,
+                ));
+            });
+        }
+        Ok(rows)
+    }
+
+    /// The balancer's name.
+    fn balancer(&self) -> String {
+        self.shared.core.balancer().name().to_string()
+    }
+
+    /// Places every request from now on by another balancer.
+    fn set_balancer(&self, py: Python<'_>, balancer: &Balancer) -> PyResult<()> {
+        self.shared.core.alive().or_raise(py)?;
+        py.detach(|| self.shared.core.set_balancer(Arc::clone(&balancer.inner)));
+        Ok(())
+    }
+
+    /// Gives a client a larger share than others of the same priority.
+    fn set_client(&self, py: Python<'_>, name: &str, weight: u32) -> PyResult<()> {
+        self.ours(py)?;
+        if weight == 0 {
+            return Err(Status::usage(format!("weight of client {name:?} is 0; it must be at least 1"))).or_raise(py);
+        }
+        self.shared.weigh(name, weight);
+        Ok(())
+    }
+
+    /// A route over these transforms, in order.
+    #[pyo3(signature = (*transforms))]
+    fn route(&self, py: Python<'_>, transforms: &Bound<'_, PyTuple>) -> PyResult<Route> {
+        self.shared.core.alive().or_raise(py)?;
+        Route::new(py, &self.shared, transforms)
+    }
+
+    /// Reaps operations that have ended in poll mode.
+    #[pyo3(signature = (most = usize::MAX))]
+    fn poll(&self, py: Python<'_>, most: usize) -> PyResult<Vec<Py<Operation>>> {
+        self.ours(py)?;
+        let devices = self.shared.core.devices();
+        py.detach(|| devices.iter().for_each(|device| device.engine.poll()));
+        Ok(self.shared.ports.poll(py, most))
+    }
+
+    /// A device's offers are published: queued work of others may go there.
+    fn welcome(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let device = self.device(py, name)?;
+        py.detach(|| self.shared.core.welcome(&device));
+        Ok(())
+    }
+
+    /// Marks a device as dead.
+    fn break_device(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        let device = self.device(py, name)?;
+        py.detach(|| device.break_down());
+        Ok(())
+    }
+
+    /// Gives a device no new work until it is readmitted.
+    fn quarantine_device(&self, py: Python<'_>, name: &str, reason: &str) -> PyResult<bool> {
+        let device = self.device(py, name)?;
+        Ok(py.detach(|| device.quarantine(reason)))
+    }
+
+    /// Brings a broken device back as far as quarantine; false if it was not broken.
+    fn revive_device(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let device = self.device(py, name)?;
+        py.detach(|| device.revive()).or_raise(py)
+    }
+
+    /// Lets a quarantined device work again, a little at first; false if it was not quarantined.
+    fn readmit_device(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        let device = self.device(py, name)?;
+        Ok(py.detach(|| device.readmit()))
+    }
+
+    /// Gives a device no new work and waits until it has none; false if the time runs out first.
+    #[pyo3(signature = (name, seconds = None))]
+    fn drain_device(&self, py: Python<'_>, name: &str, seconds: Option<f64>) -> PyResult<bool> {
+        let device = self.device(py, name)?;
+        Ok(py.detach(|| self.shared.core.drain_device(&device, seconds.map(span))))
+    }
+
+    /// What its engine says of itself, if it is not well.
+    fn health(&self, py: Python<'_>, name: &str) -> PyResult<Option<String>> {
+        let device = self.device(py, name)?;
+        Ok(py.detach(|| device.engine.health()).err().map(|status| status.to_string()))
+    }
+
+    /// The next thing that happened to a device: (what, device, why); None if nothing did in so many seconds.
+    fn wait_event(&self, py: Python<'_>, seconds: f64) -> PyResult<Option<(&'static str, String, String)>> {
+        if !self.shared.core.is_ours() {
+            return Err(raise(py, &Status::Closed("the layer belongs to the parent process")));
+        }
+        let event = py.detach(|| self.shared.core.wait_event(span(seconds)));
+        Ok(event.map(|(what, device, why)| (what.name(), device, why)))
+    }
+}

@@ -1,0 +1,1 @@
+"""Which device: one file per policy."""
