@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -26,6 +27,13 @@ os.environ["ACRYPTO_CACHE"] = _cache
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_costs() -> None:
+    """No test finds what another one has measured."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(_cache, "costs"))
 
 
 @pytest.fixture(scope="module")

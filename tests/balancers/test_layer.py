@@ -130,6 +130,7 @@ def test_one_in_python_sees_the_request_and_the_devices(layer: acrypto.Layer) ->
     assert sorted(policy.seen[-1]) == [(f"software{number}", "software", True) for number in range(3)]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # which is how an exception is told
 @pytest.mark.parametrize("answer", ["nowhere", 3, -1, object(), ValueError("wrong")], ids=repr)
 def test_nonsense_of_one_in_python_costs_nobody_a_request(layer: acrypto.Layer, answer: object) -> None:
     layer.add_balancer(Chosen(answer))

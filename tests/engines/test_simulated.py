@@ -98,8 +98,7 @@ def test_whatever_it_dies_of_all_ends_when_the_layer_closes(how: str) -> None:
         engine.tune("latency_us", 1e7)
         operations = [layer.digest("sha256", message) for message in MESSAGES]
         engine.kill(how)
-        with pytest.raises(acrypto.EngineError, match="simulated"):
-            engine.health()
+        assert "simulated" in (engine.health() or "")
     assert all(isinstance(ended(operation), (acrypto.DeviceLost, acrypto.ClosedError)) for operation in operations)
     assert layer.lingering() == 0
 
@@ -108,8 +107,8 @@ def test_after_a_silent_death_it_can_be_revived() -> None:
     engine = Simulated(algorithms=["sha256"])
     with acrypto.open([engine]) as layer:
         engine.kill("silent")
-        engine.revive()
-        engine.health()
+        assert engine.revive()
+        assert engine.health() is None
         assert layer.digest("sha256", b"x").wait(20) == acrypto.sha256(b"x")
 
 
@@ -163,4 +162,4 @@ def test_unknown_names_are_told() -> None:
     with pytest.raises(acrypto.UsageError, match="slow is 0"):
         engine.slow(0)
     engine.slow(2.5)
-    engine.health()
+    assert engine.health() is None

@@ -43,6 +43,12 @@ class World:
         self.now += seconds
         return None
 
+    def revive_device(self, name: str) -> bool:
+        was_broken = self.states[name] == "broken"
+        if was_broken:
+            self.states[name] = "quarantined"
+        return was_broken
+
     def devices(self) -> list[dict[str, str]]:
         return [{"name": name, "state": state} for name, state in self.states.items()]
 

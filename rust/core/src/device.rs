@@ -15,8 +15,8 @@ use crate::histogram::Histogram;
 use crate::layer::{Bound, Layer, What};
 use crate::operation::{Operation, Settled};
 use crate::queue::{Budget, Queue};
-use crate::request::{REPLACED, Request, WATCHED};
-use crate::spare::SpareRequest;
+use crate::request::Request;
+use crate::spare::Watch;
 use crate::status::Status;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -128,14 +128,6 @@ pub struct Options {
     pub aging: Option<Duration>,
 }
 
-/// A request in the hands of an engine that may lose it.
-struct Watched {
-    since: Instant,
-    operation: Arc<Operation>,
-    place: Arc<AtomicU8>,
-    spare: Option<Box<SpareRequest>>,
-}
-
 /// See the head of this file. Shareable between threads.
 pub struct Device {
     pub name: Arc<str>,
@@ -163,8 +155,8 @@ pub struct Device {
     /// Good completions since it was readmitted.
     good: AtomicU32,
     workers: Mutex<Vec<JoinHandle<()>>>,
-    /// Operations in the hands of an engine that may lose them.
-    watched: Mutex<Vec<Watched>>,
+    /// Requests in the hands of an engine that may lose them.
+    watched: Mutex<Vec<Arc<Watch>>>,
     bedtime: Condvar,
     is_watching: AtomicBool,
 }
@@ -384,8 +376,13 @@ impl Device {
     /// Operations whose callers have gone, and whose memory its engine still has.
     pub fn lingering(&self) -> usize {
         let watched = lock(&self.watched);
-        let is_kept = |watched: &&Watched| !watched.operation.is_released() && !watched.operation.is_pending();
-        watched.iter().filter(is_kept).count()
+        let is_kept = |operation: &Arc<Operation>| !operation.is_released() && !operation.is_pending();
+        watched.iter().filter_map(|watch| watch.operation.upgrade()).filter(is_kept).count()
+    }
+
+    /// Requests that it keeps to itself, and that were ended, or are done elsewhere.
+    pub fn kept_back(&self) -> usize {
+        lock(&self.watched).iter().filter(|watch| watch.is_out() && !watch.is_away()).count()
     }
 
     /// Whether a device that was just readmitted should get one more request now.
@@ -481,8 +478,8 @@ impl Device {
         }
         self.engine.submit(burst);
         for refused in burst.iter_mut() {
-            if let Some(place) = refused.watch.take() {
-                place.store(crate::request::CAME_BACK, Ordering::Release);
+            if let Some(watch) = refused.watch.take() {
+                watch.came_back();
             }
         }
         self.stats.started.fetch_add(offered.saturating_sub(units(burst)), Ordering::Relaxed);
@@ -490,15 +487,13 @@ impl Device {
 
     /// Keeps what is needed to do a request again though its engine never gives it back.
     pub fn watch_over(&self, request: &mut Request) {
-        let place = Arc::new(AtomicU8::new(WATCHED));
-        request.watch = Some(Arc::clone(&place));
-        let (operation, spare) = (Arc::clone(request.operation()), SpareRequest::of(request));
-        let watched = Watched { since: Instant::now(), operation, place, spare };
+        let watch = Watch::over(request);
+        request.watch = Some(Arc::clone(&watch));
         let mut all = lock(&self.watched);
         if all.len() >= 64 && all.len().is_power_of_two() {
-            all.retain(|watched| watched.place.load(Ordering::Acquire) == WATCHED);
+            all.retain(|watch| watch.is_out());
         }
-        all.push(watched);
+        all.push(watch);
     }
 
     /// Ends operations whose completion does not come.
@@ -519,30 +514,26 @@ impl Device {
         {
             let now = Instant::now();
             let mut watched = lock(&self.watched);
-            let (out, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut *watched)
-                .into_iter()
-                .filter(|watched| watched.place.load(Ordering::Acquire) == WATCHED && !watched.operation.is_released())
-                .partition(|watched| now.saturating_duration_since(watched.since) >= age);
-            *watched = kept;
-            late.extend(out);
+            let is_late = |watch: &Arc<Watch>| {
+                watch.is_away() && now.saturating_duration_since(watch.since) >= age
+            };
+            watched.retain(|watch| watch.is_out());
+            late.extend(watched.iter().filter(|watch| is_late(watch)).map(Arc::clone));
         }
         let layer = self.home();
-        for watched in late {
-            let is_ours = watched.place.compare_exchange(WATCHED, REPLACED, Ordering::AcqRel, Ordering::Acquire);
-            if is_ours.is_err() {
-                continue; // it came back meanwhile
-            }
+        for watch in late {
+            // One that came back meanwhile has ended, or goes on, by itself.
+            let (Some(spare), Some(operation)) = (watch.replace(), watch.operation.upgrade()) else { continue };
             self.stats.lost.fetch_add(1, Ordering::Relaxed);
             let lost = Status::DeviceLost(self.name.to_string());
-            let bound = watched.spare.as_ref().map(|spare| spare.bound());
-            self.judge(Some(&lost), 0, 0, bound);
-            let again = watched.spare.and_then(|spare| spare.revive(&watched.operation));
+            self.judge(Some(&lost), 0, 0, spare.as_ref().map(|spare| spare.bound()));
+            let again = spare.and_then(|spare| spare.revive(&operation));
             let went = match (again, &layer) {
                 (Some(request), Some(layer)) => layer.redo_lost(request),
                 _ => false,
             };
             if !went {
-                watched.operation.tell(Settled::failed(lost, &self.name, "no completion came in time"));
+                operation.tell(Settled::failed(lost, &self.name, "no completion came in time"));
             }
         }
     }

@@ -15,10 +15,11 @@ use crate::layer::{Bound, Place};
 use crate::operation::{Completion, Hold, Lane, Operation, Settled, UnitResult};
 use crate::queue::Item;
 use crate::route::{Journey, Step};
+use crate::spare::Watch;
 use crate::status::{Outcome, Status};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -199,11 +200,6 @@ impl Gather {
     }
 }
 
-/// In the hands of an engine that may lose it; it is there, or the watcher has replaced it.
-pub const WATCHED: u8 = 0;
-pub const CAME_BACK: u8 = 1;
-pub const REPLACED: u8 = 2;
-
 /// What a request is; see the head of this file.
 pub struct Body {
     pub work: Work,
@@ -214,7 +210,8 @@ pub struct Body {
     /// Where this part's results go, if the operation was split; and the index of its first unit.
     pub gather: Option<Box<(Arc<Gather>, usize)>>,
     pub journey: Option<Box<Journey>>,
-    pub watch: Option<Arc<AtomicU8>>,
+    /// While it is in the hands of an engine that may lose it.
+    pub watch: Option<Arc<Watch>>,
     pub deadline: Option<Instant>,
     pub submitted: Instant,
     pub reason: &'static str,
@@ -459,7 +456,7 @@ impl Request {
             return None;
         }
         let finished = Instant::now();
-        let came_back = self.watch.take().is_none_or(|watch| watch.swap(CAME_BACK, Ordering::AcqRel) == WATCHED);
+        let came_back = self.watch.take().is_none_or(|watch| watch.came_back());
         let layer = self.bound.as_ref().and_then(|bound| bound.layer());
         let mut judged = (started, finished);
         let mut was_checked = false;
@@ -482,6 +479,11 @@ impl Request {
         if !was_checked {
             // The budget first: whoever learns of the completion may submit at once and must find room.
             self.leave_device();
+        }
+        if !came_back && results.iter().flatten().count() < results.len() {
+            // Another does it already, and has not failed yet.
+            self.discard();
+            return None;
         }
         if came_back && let Some(layer) = &layer {
             match layer.redo(self, results) {

@@ -6,8 +6,60 @@ use crate::layer::{Bound, Place};
 use crate::operation::{Lane, Operation};
 use crate::request::{Extra, Gather, Request, Unit, Work};
 use crate::route::Journey;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
+
+const AWAY: u8 = 0;
+const CAME_BACK: u8 = 1;
+const REPLACED: u8 = 2;
+
+/// Ties a request in the hands of an engine that may lose it to what is kept of it. Exactly one of the two ends it.
+pub struct Watch {
+    pub since: Instant,
+    pub operation: Weak<Operation>,
+    state: AtomicU8,
+    spare: Mutex<Option<Box<SpareRequest>>>,
+}
+
+impl Watch {
+    /// Of a request that is about to be handed to its engine.
+    pub fn over(request: &Request) -> Arc<Self> {
+        Arc::new(Self {
+            since: Instant::now(),
+            operation: Arc::downgrade(request.operation()),
+            state: AtomicU8::new(AWAY),
+            spare: Mutex::new(SpareRequest::of(request)),
+        })
+    }
+
+    /// Whether the engine still has it.
+    pub fn is_away(&self) -> bool {
+        self.state.load(Ordering::Acquire) == AWAY
+    }
+
+    /// Whether the engine still has it, though another may have taken its place.
+    pub fn is_out(&self) -> bool {
+        self.state.load(Ordering::Acquire) != CAME_BACK
+    }
+
+    /// The engine has given it back; false if it was replaced before. What was kept of it is let go of.
+    pub fn came_back(&self) -> bool {
+        let was_away = self.state.swap(CAME_BACK, Ordering::AcqRel) == AWAY;
+        drop(self.take());
+        was_away
+    }
+
+    /// The engine has kept it for too long: what is to be done again instead, if it may be. `None` if it came back.
+    pub fn replace(&self) -> Option<Option<Box<SpareRequest>>> {
+        let replaced = self.state.compare_exchange(AWAY, REPLACED, Ordering::AcqRel, Ordering::Acquire);
+        replaced.is_ok().then(|| self.take())
+    }
+
+    fn take(&self) -> Option<Box<SpareRequest>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// One message: what it reads, and an empty output of the same pool.
 struct SpareUnit {

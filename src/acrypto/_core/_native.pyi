@@ -7,8 +7,8 @@ from typing_extensions import Buffer as BytesLike
 
 # One message: a bytes-like object, or a list or tuple of them (its segments in order).
 _Source: TypeAlias = BytesLike | list[Any] | tuple[Any, ...]
-# Algorithm, kind, driver, priority, whether it is insecure; block, digest, nonce and tag sizes; most bytes, most requests,
-# directions as bits, whether it is repeatable.
+# Algorithm, kind, driver, priority, whether it is insecure; block, digest, nonce and tag sizes; most bytes, most
+# requests, directions as bits, whether it is repeatable.
 _Offer: TypeAlias = tuple[str, str, str, int, bool, tuple[int, int, int, int], tuple[int, int, int, bool]]
 # Device, algorithm with what changes its price, direction, bytes from, run and gap in nanoseconds, samples.
 _Cost: TypeAlias = tuple[str, str, str, int, int, int, int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from acrypto import _core
 from acrypto.engines.base import Engine
-from acrypto.model.errors import UsageError
+from acrypto.model.errors import EngineError, UsageError
 from acrypto.model.names import LETTERS
 
 TYPE_CHECKING = False
@@ -126,9 +126,10 @@ class Simulated(Engine):
             raise UsageError(f"how is {how!r}; it must be one of {', '.join(DEATHS)}")
         self._native.tune("kill", DEATHS.index(how))
 
-    def revive(self) -> None:
+    def revive(self) -> bool:
         """Takes work again and lets go of what it held. Its device must be told, too, if that is broken."""
         self._native.revive()
+        return True
 
     def slow(self, factor: float) -> None:
         """Multiplies all its times, for requests from now on; 1 is as it was made.
@@ -152,13 +153,13 @@ class Simulated(Engine):
             raise UsageError("kill is no knob; there is a method")
         self._native.tune(knob, _number(knob, value))
 
-    def health(self) -> None:
-        """Returns if it lives.
-
-        Raises:
-            EngineError: it died; the message tells how.
-        """
-        self._native.health()
+    def health(self) -> str | None:
+        """How it died, if it did."""
+        try:
+            self._native.health()
+        except EngineError as error:
+            return str(error)
+        return None
 
 
 def _number(name: str, value: float) -> float:

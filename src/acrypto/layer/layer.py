@@ -481,7 +481,7 @@ class Layer:
         self._native.set_client(name, weight)
 
     def poll(self, most: int = 1 << 30) -> list[_core.Operation[Any]]:
-        """Reaps operations that were submitted with `mode="poll"` and have ended, oldest first; runs their callbacks."""
+        """Reaps operations of `mode="poll"` that have ended, oldest first, and runs their callbacks here."""
         return self._native.poll(most)
 
     # ---- Views
@@ -491,7 +491,7 @@ class Layer:
         return [RequestRow(*row) for row in self._native.requests()]
 
     def statistics(self) -> Statistics:
-        """What was done by device and by algorithm, what fell back and why, and the pool's state; counters only grow."""
+        """What was done by device and by algorithm, what fell back and why, and the pool's state."""
         native = self._native
         return Statistics(native.devices(), native.algorithms_run(), native.fallbacks(), native.pool())
 

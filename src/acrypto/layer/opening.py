@@ -109,9 +109,7 @@ class Devices:
             self._pumps.popitem()[1].stop()
 
 
-def _offer(
-    row: tuple[str, str, str, int, bool, object, tuple[int, int, int, bool]], *, asynchronous: bool
-) -> Offer:
+def _offer(row: tuple[str, str, str, int, bool, object, tuple[int, int, int, bool]], *, asynchronous: bool) -> Offer:
     algorithm, kind, driver, priority, insecure, _, limits = row
     limited = Limits.of_row(limits)
     return Offer(algorithm, driver, priority, kind=kind, insecure=insecure, asynchronous=asynchronous, limits=limited)

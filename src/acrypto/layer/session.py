@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from acrypto import _core
     from acrypto.layer.files import Content, Node
-    from acrypto.layer.layer import Layer
+    from acrypto.layer.shown import Shown
 
 #: What may be written to `operation`: the sorts of algorithms that have it.
 OPERATIONS: dict[str, frozenset[str]] = {
@@ -45,7 +45,7 @@ class Session:
         name: the folder's name, for messages.
     """
 
-    def __init__(self, layer: Layer, name: str) -> None:
+    def __init__(self, layer: Shown, name: str) -> None:
         self._layer = layer
         self._name = name
         self._words: dict[str, str] = {}

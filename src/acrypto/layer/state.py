@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from acrypto.layer.files import Content, Node
-    from acrypto.layer.layer import Layer
+    from acrypto.layer.shown import Shown
 
 #: Facts of a device that are no counters.
 QUEUE = ("queued", "waiting", "operations", "max_operations", "bytes", "max_bytes", "peak_bytes", "ready_ns")
@@ -28,7 +28,7 @@ class State:
         layer: whose state it is.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Shown) -> None:
         self._layer = layer
         self._native = layer._native
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from acrypto.layer.files import Content, Node
-    from acrypto.layer.layer import Layer
+    from acrypto.layer.shown import Shown
 
     #: In the class the word `list` is a method's.
     Names: TypeAlias = list[str]
@@ -62,7 +62,7 @@ class Tree:
         layer: what it shows. The tree holds it.
     """
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Shown) -> None:
         self._layer = layer
         self._state = State(layer)
         self._sessions: dict[str, Session] = {}

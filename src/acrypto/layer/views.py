@@ -12,19 +12,19 @@ class Device:
 
     Attributes:
         name, number, engine: who it is; the number is its own, and never used again in this layer.
-        state, why: up, suspect, trickle, quarantined, broken, draining or closed; and the reason, if there is more to say.
+        state, why: up, suspect, trickle, quarantined, broken, draining or closed; and why, if there is more to say.
         workers: threads of ours that feed it.
         ready_ns: nanoseconds of work ahead of a newcomer, as far as that is known.
         queued, waiting: requests in its queue; and behind the queue's budget.
         operations, bytes, peak_bytes: what the budget holds now, running work included, and the most it ever held.
         max_operations, max_bytes, priorities: the budget; priorities that have a list of their own.
-        submitted, started, completed, failed, finished, cancelled: units of work: given to it, begun, done and failed by
-            its engine, ended here (their caller was told), and ended after their caller had gone.
+        submitted, started, completed, failed, finished, cancelled: units of work: given to it, begun, done and failed
+            by its engine, ended here (their caller was told), and ended after their caller had gone.
         refused, duplicates: times the engine took less than offered; completions beyond the first, ignored.
-        redone, spilled, moved: requests that went on elsewhere after failing here; that came since another was full; that
-            left its queue for another's.
-        lost, lied, lingering: completions that did not come; results found wrong; operations whose callers have gone and
-            whose memory the engine has not let go of, now.
+        redone, spilled, moved: requests that went on elsewhere after failing here; that came since another was full;
+            that left its queue for another's.
+        lost, lied, lingering: completions that did not come; results found wrong; operations whose callers have gone
+            and whose memory the engine has not let go of, now.
         inline, batch, queued_units: units by lane.
         bytes_in, bytes_out, busy_ns: what went through it and how long it worked.
         queue_ns, run_ns: how long requests waited and ran: [(from nanoseconds, how many)].

@@ -177,11 +177,12 @@ impl Layer {
         self.happened(What::Arrived, device, "");
     }
 
-    /// Gives no new work to a device, and waits until it has none; false if the time runs out first.
+    /// Gives no new work to a device, and waits until it has none; false if the time runs out first. What its engine has
+    /// kept for too long, and is done elsewhere or was given up, is not waited for.
     pub fn drain_device(&self, device: &Device, timeout: Option<Duration>) -> bool {
         device.drain();
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        while device.queue.len() > 0 {
+        while device.queue.len() > device.kept_back() {
             if until.is_some_and(|until| Instant::now() >= until) || self.alive().is_err() {
                 return false;
             }

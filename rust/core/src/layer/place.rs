@@ -344,6 +344,7 @@ impl Layer {
             return Err(Status::NoEngine(format!("no device {name:?} offers {}; devices here: {devices}", bound.name)));
         };
         if !bound.may_use(&place.device) {
+            self.alive()?;
             return Err(Status::NoEngine(format!(
                 "no usable device offers {}: {name} is {}",
                 bound.name,
@@ -483,6 +484,9 @@ impl Layer {
     }
 
     fn nobody(&self, bound: &Bound, places: &[Arc<Place>], ask: &Ask<'_>) -> Status {
+        if let Err(closed) = self.alive() {
+            return closed;
+        }
         let name = &bound.name;
         let why = |place: &Arc<Place>| {
             let device = &place.device;
