@@ -121,6 +121,12 @@ pub trait Engine: Send + Sync {
         false
     }
 
+    /// Whether a route's next stage may follow at once on the thread that completed the one before, by
+    /// [`Request::go_on`]: several stages in one pass.
+    fn chains(&self) -> bool {
+        !self.completes_later()
+    }
+
     /// How many requests it works on at once, with so many workers of ours.
     fn parallel(&self, workers: usize) -> usize {
         if self.completes_later() { 1 } else { workers }

@@ -445,6 +445,11 @@ impl Request {
         self.advance((0..num).map(|_| Err(status.clone())).collect(), Instant::now(), false);
     }
 
+    /// Ends this attempt with its units' results. Gives the request back if its next stage is to run here as well.
+    pub fn go_on(self, results: Vec<UnitResult>, started: Instant) -> Option<Self> {
+        self.advance(results, started, true)
+    }
+
     /// Ends this attempt with its units' results.
     pub fn complete(self, results: Vec<UnitResult>, started: Instant) {
         self.advance(results, started, false);

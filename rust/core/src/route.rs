@@ -297,7 +297,7 @@ fn next(
     }
     let before = Arc::clone(&request.place.device);
     request = layer.seat(request, true)?;
-    let stays = is_here && Arc::ptr_eq(&before, &request.place.device) && !before.engine.completes_later();
+    let stays = is_here && Arc::ptr_eq(&before, &request.place.device) && before.engine.chains();
     if stays {
         request.submitted = Instant::now();
         return Ok(Step::Here(request));

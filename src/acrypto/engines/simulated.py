@@ -39,6 +39,7 @@ class Simulated(Engine):
         rate: bytes per second.
         jitter: by which fraction times vary at most, to both sides.
         window: a completion overtakes fewer than so many others; 1 keeps the order.
+        chain: whether it does the next stages of a route that it offers in the same pass, at once.
         mode: `interrupt`, where each completion tells itself, or `polling`, where one is seen when the device looks,
             every 50 us, or when it is given more work.
         accept: most requests that it takes at one submission; 0 for all that fit.
@@ -69,6 +70,7 @@ class Simulated(Engine):
         rate: float = 2e9,
         jitter: float = 0.0,
         window: int = 1,
+        chain: bool = False,
         mode: str = "interrupt",
         accept: int = 0,
         error_rate: float = 0.0,
@@ -92,6 +94,7 @@ class Simulated(Engine):
             "rate": rate,
             "jitter": jitter,
             "window": window,
+            "chain": int(bool(chain)),
             "accept": accept,
             "error_rate": error_rate,
             "corrupt_rate": corrupt_rate,

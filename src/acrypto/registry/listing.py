@@ -67,7 +67,8 @@ class OfferRow:
 
     def as_dict(self) -> dict[str, object]:
         """The row as plain values."""
-        return {name: getattr(self, name) for name in self.__slots__ if name not in {"limits", "shape"}}
+        row = {name: getattr(self, name) for name in self.__slots__ if name not in {"limits", "shape"}}
+        return row | {"limits": {name: getattr(self.limits, name) for name in self.limits.__slots__}}
 
     def __repr__(self) -> str:
         return f"<{self.driver} for {self.algorithm} on {self.device}: {self.selftest}>"

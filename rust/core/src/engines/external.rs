@@ -26,6 +26,10 @@ impl Engine for External {
 
     fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>> {
         let (name, driver) = (intern(&offer.algorithm), intern(&offer.driver));
+        if params.part {
+            // It would give a whole stream, and no checksum of the source.
+            return Err(Status::NoEngine(format!("{driver} makes no parts of streams")));
+        }
         // Of another kind than the core's it is another algorithm, whatever it is called.
         let checks = match alg::find(name).filter(|own| own.kind == offer.kind) {
             Some(own) => (own.compile)(params)?,

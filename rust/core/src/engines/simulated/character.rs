@@ -36,6 +36,8 @@ pub struct Character {
     pub accept: usize,
     /// A completion overtakes fewer than so many others: 1 keeps the order.
     pub window: usize,
+    /// Whether it does the next stages of a route in the same pass.
+    pub chain: bool,
     /// Microseconds from the last byte of a request to its completion.
     pub latency_us: f64,
     /// Bytes per second through its one pipe.
@@ -60,6 +62,7 @@ impl Default for Character {
             depth: 64,
             accept: 0,
             window: 1,
+            chain: false,
             latency_us: 20.0,
             rate: 2e9,
             jitter: 0.0,
@@ -74,10 +77,11 @@ impl Default for Character {
 }
 
 /// A knob's name, least and most value, and whether it takes whole numbers only.
-const KNOBS: [(&str, f64, f64, bool); 12] = [
+const KNOBS: [(&str, f64, f64, bool); 13] = [
     ("depth", 1.0, 65_536.0, true),
     ("accept", 0.0, 65_536.0, true),
     ("window", 1.0, 65_536.0, true),
+    ("chain", 0.0, 1.0, true),
     ("latency_us", 0.0, 1e8, false),
     ("rate", 1.0, 1e15, false),
     ("jitter", 0.0, 1.0, false),
@@ -108,6 +112,7 @@ impl Character {
             "depth" => self.depth = value as usize,
             "accept" => self.accept = value as usize,
             "window" => self.window = value as usize,
+            "chain" => self.chain = value > 0.0,
             "latency_us" => self.latency_us = value,
             "rate" => self.rate = value,
             "jitter" => self.jitter = value,

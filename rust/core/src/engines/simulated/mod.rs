@@ -138,7 +138,11 @@ impl Board {
                 *byte ^= 1;
             }
         }
-        request.complete(results, self.clock.instant(start));
+        let mut next = request.go_on(results, self.clock.instant(start));
+        while let Some(mut stage) = next {
+            let (results, started) = stage.execute();
+            next = stage.go_on(results, started);
+        }
     }
 
     /// The device's own thread.
@@ -324,6 +328,10 @@ impl Engine for Simulated {
 
     fn may_lose(&self) -> bool {
         true
+    }
+
+    fn chains(&self) -> bool {
+        lock(&self.board.state).character.chain
     }
 
     fn completes_later(&self) -> bool {
