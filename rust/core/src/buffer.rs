@@ -44,6 +44,7 @@ pub struct Source {
     /// Where `first` points to, if the bytes are our own; shared with its [`Spare`].
     owned: Option<Arc<Owned>>,
     first: Segment,
+    #[allow(clippy::box_collection)] // one word where there is none
     rest: Option<Box<Vec<Segment>>>,
     len: usize,
 }

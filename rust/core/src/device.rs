@@ -387,7 +387,7 @@ impl Device {
 
     /// Whether a device that was just readmitted should get one more request now.
     pub fn may_trickle(&self) -> bool {
-        self.state.load(Ordering::Acquire) != State::Trickle as u8 || self.queue.len() == 0
+        self.state.load(Ordering::Acquire) != State::Trickle as u8 || self.queue.is_empty()
     }
 
     // ---- Load

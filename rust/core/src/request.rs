@@ -649,7 +649,7 @@ impl Drop for Body {
             open: true,
             budgeted: std::mem::replace(&mut self.budgeted, false),
             counted: std::mem::replace(&mut self.counted, false),
-            hold: self.hold.clone(),
+            hold: self.hold.take(),
         };
         Request(Box::new(again)).fail(status);
     }
