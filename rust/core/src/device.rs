@@ -514,9 +514,7 @@ impl Device {
         {
             let now = Instant::now();
             let mut watched = lock(&self.watched);
-            let is_late = |watch: &Arc<Watch>| {
-                watch.is_away() && now.saturating_duration_since(watch.since) >= age
-            };
+            let is_late = |watch: &Arc<Watch>| watch.is_away() && now.saturating_duration_since(watch.since) >= age;
             watched.retain(|watch| watch.is_out());
             late.extend(watched.iter().filter(|watch| is_late(watch)).map(Arc::clone));
         }
