@@ -387,7 +387,7 @@ impl Device {
 
     /// Whether a device that was just readmitted should get one more request now.
     pub fn may_trickle(&self) -> bool {
-        self.state.load(Ordering::Acquire) != State::Trickle as u8 || self.queue.len() == 0
+        self.state.load(Ordering::Acquire) != State::Trickle as u8 || self.queue.is_empty()
     }
 
     // ---- Load
@@ -514,9 +514,7 @@ impl Device {
         {
             let now = Instant::now();
             let mut watched = lock(&self.watched);
-            let is_late = |watch: &Arc<Watch>| {
-                watch.is_away() && now.saturating_duration_since(watch.since) >= age
-            };
+            let is_late = |watch: &Arc<Watch>| watch.is_away() && now.saturating_duration_since(watch.since) >= age;
             watched.retain(|watch| watch.is_out());
             late.extend(watched.iter().filter(|watch| is_late(watch)).map(Arc::clone));
         }

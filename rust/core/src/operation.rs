@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::ring::Ring;
 use crate::status::Status;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A loop's completion ring.
@@ -114,6 +114,8 @@ impl Settled {
 const PENDING: u8 = 0;
 const SETTLED: u8 = 1;
 const CANCELLED: u8 = 2;
+/// Settled on behalf of an engine that is silent, or for lack of time; a completion may still come, once.
+const TOLD: u8 = 3;
 
 /// What an operation keeps for whoever comes next.
 enum Slot {
@@ -140,29 +142,43 @@ pub struct Operation {
 /// A request's grip on its operation: as long as there is one, the caller's memory stays in place. Several requests may
 /// hold one operation: the parts of a batch, or one that an engine keeps to itself beside the one that replaced it.
 pub struct Hold {
-    operation: Arc<Operation>,
-    /// False once it has let go by itself.
-    armed: bool,
+    /// None once it has let go by itself.
+    operation: Option<Arc<Operation>>,
 }
+
+/// What a hold that has let go points to: withdrawn, and nobody's.
+static NOBODYS: LazyLock<Arc<Operation>> = LazyLock::new(|| {
+    let own = Operation::made(None, 0);
+    own.state.store(CANCELLED, Ordering::Release);
+    own.holders.store(0, Ordering::Release);
+    Arc::new(own)
+});
 
 impl std::ops::Deref for Hold {
     type Target = Arc<Operation>;
     fn deref(&self) -> &Self::Target {
-        &self.operation
+        match &self.operation {
+            Some(operation) => operation,
+            None => &NOBODYS,
+        }
     }
 }
 
 impl Clone for Hold {
     fn clone(&self) -> Self {
-        self.operation.holders.fetch_add(1, Ordering::AcqRel);
-        Self { operation: Arc::clone(&self.operation), armed: true }
+        if let Some(operation) = &self.operation {
+            operation.holders.fetch_add(1, Ordering::AcqRel);
+        }
+        Self { operation: self.operation.clone() }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.armed && self.operation.holders.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.operation.tell_port();
+        if let Some(operation) = self.operation.take()
+            && operation.holders.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            operation.tell_port();
         }
     }
 }
@@ -171,14 +187,13 @@ impl Hold {
     /// Ends the operation and lets go of it, in one: who sees that it has ended finds it released if nobody else holds
     /// it. False if it had ended before (a duplicated completion).
     pub fn settle(&mut self, settled: Settled) -> bool {
-        self.armed = false;
-        let own = &self.operation;
+        let Some(own) = self.operation.take() else { return false };
         let (first, told, before) = {
             let mut slot = own.slot.lock().unwrap_or_else(PoisonError::into_inner);
             let last = own.holders.fetch_sub(1, Ordering::AcqRel) == 1;
             let state = own.state.load(Ordering::Acquire);
             let before = (state == PENDING).then(|| std::mem::replace(&mut *slot, Slot::Settled(Box::new(settled))));
-            if before.is_some() {
+            if state == PENDING || state == TOLD {
                 own.state.store(SETTLED, Ordering::Release);
             }
             (state != SETTLED, last || before.is_some(), before)
@@ -193,8 +208,14 @@ impl Hold {
 
     /// Lets go of an operation that was never submitted, and tells nobody.
     pub fn waive(&mut self) {
-        self.armed = false;
-        self.operation.holders.fetch_sub(1, Ordering::AcqRel);
+        if let Some(operation) = self.operation.take() {
+            operation.holders.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Moves the grip on to another.
+    pub fn take(&mut self) -> Self {
+        Self { operation: self.operation.take() }
     }
 
     /// Puts a request aside until the caller has said whether there is more to do. Gives it back if the caller has gone.
@@ -216,7 +237,12 @@ pub static WITHDRAWN: AtomicU64 = AtomicU64::new(0);
 impl Operation {
     /// A pending operation whose end and release are told to `port`, and the first hold on it.
     pub fn new(port: Option<Arc<dyn Told>>, token: usize) -> (Arc<Self>, Hold) {
-        let own = Arc::new(Self {
+        let own = Arc::new(Self::made(port, token));
+        (Arc::clone(&own), Hold { operation: Some(own) })
+    }
+
+    fn made(port: Option<Arc<dyn Told>>, token: usize) -> Self {
+        Self {
             state: AtomicU8::new(PENDING),
             holders: AtomicU32::new(1),
             slot: Mutex::new(Slot::Empty),
@@ -225,15 +251,14 @@ impl Operation {
             port,
             token,
             generation: fork::generation(),
-        });
-        (Arc::clone(&own), Hold { operation: own, armed: true })
+        }
     }
 
     /// One more hold; `None` if the last one has gone.
     pub fn hold(self: &Arc<Self>) -> Option<Hold> {
         let more = |n: u32| (n > 0).then_some(n + 1);
         let held = self.holders.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
-        held.is_ok().then(|| Hold { operation: Arc::clone(self), armed: true })
+        held.is_ok().then(|| Hold { operation: Some(Arc::clone(self)) })
     }
 
     /// Whether this is the process that submitted it. In a forked child nobody works on it, and its locks may be held.
@@ -279,7 +304,7 @@ impl Operation {
                 return false;
             }
             let before = std::mem::replace(&mut *slot, Slot::Settled(Box::new(settled)));
-            self.state.store(SETTLED, Ordering::Release);
+            self.state.store(TOLD, Ordering::Release);
             before
         };
         WITHDRAWN.fetch_add(1, Ordering::AcqRel);
@@ -343,7 +368,7 @@ impl Operation {
 
     /// Takes the result; `None` while pending, when cancelled, or when it was taken before.
     pub fn take(&self) -> Option<Settled> {
-        if self.state.load(Ordering::Acquire) != SETTLED {
+        if !matches!(self.state.load(Ordering::Acquire), SETTLED | TOLD) {
             return None;
         }
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -390,8 +415,29 @@ mod tests {
     }
 
     #[test]
-    fn who_is_told_early_is_told_once_and_the_memory_stays() {
+    fn the_one_completion_that_comes_late_is_no_duplicate() {
         let (operation, mut hold) = Operation::new(None, 0);
+        let mut other = hold.clone();
+        assert!(operation.tell(settled()));
+        assert!(hold.settle(settled()) && !other.settle(settled()));
+        assert!(operation.is_released() && operation.take().is_some());
+    }
+
+    #[test]
+    fn a_hold_that_has_let_go_grips_nothing() {
+        let (operation, mut hold) = Operation::new(None, 0);
+        let mut next = hold.take();
+        assert!(Arc::ptr_eq(&next, &operation) && !hold.is_pending() && hold.clone().is_released());
+        hold.waive();
+        drop(hold);
+        assert!(!operation.is_released());
+        next.waive();
+        assert!(operation.is_released());
+    }
+
+    #[test]
+    fn who_is_told_early_is_told_once_and_the_memory_stays() {
+        let (operation, hold) = Operation::new(None, 0);
         let twin = operation.hold();
         assert!(operation.tell(settled()));
         assert!(!operation.tell(settled()) && !operation.is_released());

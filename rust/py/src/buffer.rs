@@ -63,6 +63,7 @@ pub enum Pin {
 pub struct Pins {
     /// Most operations pin one object, which then needs no vector.
     first: Option<Pin>,
+    #[allow(clippy::box_collection)] // one word where there is none
     rest: Option<Box<Vec<Pin>>>,
 }
 

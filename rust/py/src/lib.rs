@@ -4,9 +4,11 @@
 
 mod balancer;
 mod buffer;
+mod completion;
 mod convert;
 mod delivery;
 mod error;
+mod harvest;
 mod info;
 mod job;
 mod layer;
@@ -29,6 +31,8 @@ mod _native {
     #[pymodule_export]
     use super::buffer::Buffer;
     #[pymodule_export]
+    use super::completion::{Completion, Stage};
+    #[pymodule_export]
     use super::error::set_errors;
     #[pymodule_export]
     use super::info::{absent, algorithms, build_info, child_started};
@@ -41,8 +45,7 @@ mod _native {
         blake2b, blake3, compress, crc32, crc32c, decompress, decrypt, digest, encrypt, generate_key, mac, public_key,
         random, sha1, sha224, sha256, sha384, sha512, sign, verify,
     };
-    #[pymodule_export]
-    use super::operation::{Completion, Operation, Stage};
+    use super::operation::Operation;
     #[pymodule_export]
     use super::route::{Hop, Route};
     #[pymodule_export]

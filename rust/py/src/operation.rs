@@ -4,9 +4,11 @@
 //! `wait_for` and `shield` take it as it is, without a task or a future of their own around it: that would cost more
 //! than most operations. Rejected: wrapping a real `asyncio.Future`, 0.5 us to make and only usable in its loop.
 
-use crate::buffer::{Buffer, Pins};
+use crate::buffer::Pins;
+use crate::completion::{Completion, Told};
 use crate::delivery::Delivery;
 use crate::error::{cancelled, raise};
+use crate::harvest::{Harvest, Outcome, Shape, harvest_one, harvested};
 use crate::layer::Shared;
 use crate::port::{Ports, lock, running_loop};
 use crate::route::Hop;
@@ -17,118 +19,10 @@ use acrypto_core::status::Status;
 use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration, PyTimeoutError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::PyDict;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// What a result is given as.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    Buffer,
-    Bytes,
-    /// Bytes written into the caller's memory.
-    Count,
-    Nothing,
-}
-
-/// How the results of an operation are handed out.
-#[derive(Clone, Copy)]
-pub enum Harvest {
-    One(Shape),
-    Many { each: Shape, return_exceptions: bool, num: usize },
-}
-
-impl Shape {
-    pub fn convert(self, py: Python<'_>, output: acrypto_core::buffer::Output) -> PyResult<Py<PyAny>> {
-        Ok(match self {
-            Self::Buffer => Py::new(py, Buffer::new(output))?.into_any(),
-            Self::Bytes => PyBytes::new(py, output.as_slice()).unbind().into_any(),
-            Self::Count => output.len().into_pyobject(py)?.unbind().into_any(),
-            Self::Nothing => py.None(),
-        })
-    }
-}
-
-/// How an operation ended: which device ran it, why, and how long it took.
-#[pyclass(frozen, module = "acrypto", get_all)]
-pub struct Completion {
-    device: String,
-    driver: String,
-    reason: String,
-    lane: &'static str,
-    queue_ns: u64,
-    run_ns: u64,
-    attempts: u32,
-    bytes_in: u64,
-    bytes_out: u64,
-    /// CRC-32 of the uncompressed side, for parts of deflate streams.
-    checksum: Option<u32>,
-    /// Of a route: how each stage ended, and what digest stages left: (algorithm, digest).
-    stages: Vec<Stage>,
-    digests: Vec<(String, Vec<u8>)>,
-}
-
-/// How one stage of a route ended.
-#[pyclass(frozen, module = "acrypto._core", get_all)]
-#[derive(Clone)]
-pub struct Stage {
-    algorithm: String,
-    device: String,
-    driver: &'static str,
-    reason: &'static str,
-    attempts: u32,
-    queue_ns: u64,
-    run_ns: u64,
-}
-
-impl Stage {
-    pub fn of(told: &core::StageTold) -> Self {
-        Self {
-            algorithm: told.algorithm.to_string(),
-            device: told.device.to_string(),
-            driver: told.driver,
-            reason: told.reason,
-            attempts: told.attempts,
-            queue_ns: told.queue_ns,
-            run_ns: told.run_ns,
-        }
-    }
-}
-
-#[pymethods]
-impl Stage {
-    fn __repr__(&self) -> String {
-        format!(
-            "<Stage {} on {} by {}, {}: ran {} ns>",
-            self.algorithm, self.device, self.driver, self.reason, self.run_ns
-        )
-    }
-}
-
-fn digests(route: &core::RouteTold) -> Vec<(String, Vec<u8>)> {
-    route.digests.iter().map(|(name, digest)| (name.to_string(), digest.clone())).collect()
-}
-
-#[pymethods]
-impl Completion {
-    fn __repr__(&self) -> String {
-        format!(
-            "<Completion on {} by {}, {}, {}: waited {} ns, ran {} ns>",
-            self.device, self.driver, self.lane, self.reason, self.queue_ns, self.run_ns
-        )
-    }
-}
-
-enum Outcome {
-    Pending,
-    Value(Py<PyAny>),
-    Error(Py<PyBaseException>),
-    Cancelled,
-}
-
-/// A completion, the checksum beside it, and what only routes tell.
-type Told = (core::Completion, Option<u32>, Option<Box<core::RouteTold>>);
 
 type Callback = (Py<PyAny>, Option<Py<PyAny>>);
 
@@ -415,51 +309,6 @@ impl Operation {
     }
 }
 
-fn harvested(py: Python<'_>, harvest: Harvest, settled: core::Settled) -> (Outcome, Told) {
-    let (outcome, checksum) = match harvest {
-        Harvest::One(shape) => {
-            let lost = || Err(Status::Internal("a completion without a result".into()));
-            harvest_one(py, settled.units.into_iter().next().unwrap_or_else(lost), shape)
-        }
-        Harvest::Many { each, return_exceptions, num } => {
-            let mut units = settled.units;
-            // Lost or abandoned as a whole: the one failure is every unit's.
-            if let (Some(Err(status)), true) = (units.first(), units.len() < num) {
-                let status = status.clone();
-                units.resize_with(num, || Err(status.clone()));
-            }
-            let outcome = harvest_many(py, units, each, return_exceptions);
-            (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), None)
-        }
-    };
-    (outcome, (settled.completion, checksum, settled.route))
-}
-
-fn harvest_one(py: Python<'_>, result: core::UnitResult, shape: Shape) -> (Outcome, Option<u32>) {
-    let (outcome, checksum) = match result {
-        Ok((output, facts)) => (shape.convert(py, output), facts.checksum),
-        Err(status) => (Err(raise(py, &status)), None),
-    };
-    (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), checksum)
-}
-
-fn harvest_many(
-    py: Python<'_>,
-    units: Vec<core::UnitResult>,
-    each: Shape,
-    return_exceptions: bool,
-) -> PyResult<Py<PyAny>> {
-    let mut results = Vec::with_capacity(units.len());
-    for unit in units {
-        results.push(match unit {
-            Ok((output, _)) => each.convert(py, output)?,
-            Err(status) if return_exceptions => raise(py, &status).into_value(py).into_any(),
-            Err(status) => return Err(raise(py, &status)),
-        });
-    }
-    Ok(PyList::new(py, results)?.unbind().into_any())
-}
-
 #[pymethods]
 impl Operation {
     fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -677,21 +526,7 @@ impl Operation {
             return None;
         }
         let state = lock(&self.state);
-        let (completion, checksum, route) = &**state.completion.as_ref()?;
-        Some(Completion {
-            device: completion.device.to_string(),
-            driver: completion.driver.to_string(),
-            reason: completion.reason.to_string(),
-            lane: completion.lane.name(),
-            queue_ns: completion.queue_ns,
-            run_ns: completion.run_ns,
-            attempts: completion.attempts,
-            bytes_in: completion.bytes_in,
-            bytes_out: completion.bytes_out,
-            checksum: *checksum,
-            stages: route.as_ref().map(|route| route.stages.iter().map(Stage::of).collect()).unwrap_or_default(),
-            digests: route.as_ref().map(|route| digests(route)).unwrap_or_default(),
-        })
+        state.completion.as_ref().map(|told| Completion::of(told))
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

@@ -1,10 +1,12 @@
 //! Routes: several transforms as one request.
 
 use crate::buffer::Pins;
+use crate::completion::Stage as Told;
 use crate::delivery::Mode;
 use crate::error::OrRaise;
+use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
-use crate::operation::{Harvest, Operation, Shape, Stage as Told};
+use crate::operation::Operation;
 use crate::port::{lock, running_loop};
 use crate::transform::{Asked, Transform, extra};
 use acrypto_core::alg::{Direction, Kind};

@@ -3,7 +3,7 @@
 //! Making one needs no promise as [`Source::borrowed`] does: each piece is borrowed for `'a`, the view cannot outlive
 //! that, and it lends its source, which nobody can copy or take out, only while it lives itself.
 
-use super::{Segment, Source};
+use super::source::{Segment, Source};
 use std::marker::PhantomData;
 use std::ops::{Deref, Range};
 

@@ -202,7 +202,8 @@ mod tests {
     use crate::cost::Costs;
     use crate::device::{Device, Options};
     use crate::ffi::eventfd::EventFd;
-    use crate::operation::{Lane, Operation, Port};
+    use crate::layer::Place;
+    use crate::operation::{Operation, Port, Told};
     use crate::queue::Budget;
     use crate::request::{Unit, Work};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -259,9 +260,9 @@ mod tests {
         engine: Arc<Pcrypt>,
         device: Arc<Device>,
         transform: Arc<Moody>,
+        place: Arc<Place>,
         port: Arc<Port>,
         pool: Arc<Pool>,
-        costs: Arc<Costs>,
         operations: Vec<Arc<Operation>>,
     }
 
@@ -269,45 +270,33 @@ mod tests {
         fn new(threads: usize, workers: usize) -> Self {
             let budget = Budget { operations: 10_000, bytes: 1 << 30 };
             let (spin, lost_after) = (Duration::ZERO, PATIENCE);
-            let options = Options { workers, budget, spin, burst: 16, lost_after };
+            let options = Options { workers, budget, spin, burst: 16, lost_after, aging: None };
             let digest = alg::compile("sha256", &Params::default()).unwrap();
             let engine = Arc::new(Pcrypt::new(threads).unwrap());
+            let device = Device::open("pcrypt0", Arc::<Pcrypt>::clone(&engine), options).unwrap();
+            let transform = Arc::new(Moody { digest, gate: AtomicBool::new(false), runs: AtomicUsize::new(0) });
+            let costs = Arc::new(Costs::new(Kind::Digest));
             Self {
-                device: Device::open("pcrypt0", Arc::<Pcrypt>::clone(&engine), options).unwrap(),
+                place: Arc::new(Place::of(&device, None, Arc::<Moody>::clone(&transform), costs)),
+                device,
                 engine,
-                transform: Arc::new(Moody { digest, gate: AtomicBool::new(false), runs: AtomicUsize::new(0) }),
+                transform,
                 port: Arc::new(Port::new(EventFd::new().unwrap())),
                 pool: Pool::new(1 << 20),
-                costs: Arc::new(Costs::new(Kind::Digest)),
                 operations: Vec::new(),
             }
         }
 
         fn request(&mut self, message: Vec<u8>, deadline: Option<Instant>) -> Request {
-            let operation = Operation::new(Some(Arc::clone(&self.port)), self.operations.len());
-            self.operations.push(Arc::clone(&operation));
-            let (bytes, direction) = (message.len(), Direction::Digest);
-            let transform: Arc<dyn Transform> = Arc::<Moody>::clone(&self.transform);
-            Request {
-                work: Work::Transform { transform, direction, max_output: 0 },
-                units: vec![Unit { source: message.into(), extra: None, output: Output::pooled(&self.pool) }],
-                operation,
-                device: Arc::clone(&self.device),
-                bid: None,
-                costs: Arc::clone(&self.costs),
-                gather: None,
-                priority: 0,
-                deadline,
-                submitted: Instant::now(),
-                driver: "moody",
-                reason: "a test",
-                lane: Lane::Queued,
-                bytes,
-                source_bytes: bytes as u64,
-                attempts: 1,
-                open: true,
-                budgeted: false,
-            }
+            let port: Arc<dyn Told> = Arc::<Port>::clone(&self.port);
+            let (operation, hold) = Operation::new(Some(port), self.operations.len());
+            self.operations.push(operation);
+            let bytes = message.len();
+            let unit = Unit { source: message.into(), extra: None, output: Output::pooled(&self.pool) };
+            let work = Work::Transform { direction: Direction::Digest, max_output: 0 };
+            let mut request = Request::new(Arc::clone(&self.place), work, vec![unit], hold, "a test");
+            (request.bytes, request.deadline) = (bytes, deadline);
+            request
         }
 
         fn submit(&mut self, message: Vec<u8>) {
@@ -417,7 +406,7 @@ mod tests {
         let most = 2 * PER_THREAD;
         let mut burst: VecDeque<Request> = (0..most + 5).map(|_| rig.request(vec![GATE], None)).collect();
         rig.device.engine.submit(&mut burst);
-        let left: Vec<usize> = burst.iter().map(|request| request.operation.token).collect();
+        let left: Vec<usize> = burst.iter().map(|request| request.operation().token).collect();
         assert_eq!(left, (most..most + 5).collect::<Vec<_>>());
         rig.transform.gate.store(true, Ordering::SeqCst);
         while !burst.is_empty() {

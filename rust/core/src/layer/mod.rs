@@ -126,7 +126,7 @@ impl Layer {
             registry: Registry::default(),
             costs: Mutex::default(),
             rivalries: Mutex::default(),
-            balancer: RwLock::new(Arc::new(Fastest::default())),
+            balancer: RwLock::new(Arc::new(Fastest)),
             alarm: alarm::Alarm::default(),
             events: Mutex::default(),
             news: Condvar::new(),

@@ -10,7 +10,7 @@ use acrypto_core::device::{Device, Options};
 use acrypto_core::engine::Engine;
 use acrypto_core::engines::faulty::{Fault, Faulty, Kind};
 use acrypto_core::engines::software::Software;
-use acrypto_core::layer::{Bound, Layer, Settings, Wishes};
+use acrypto_core::layer::{Ask, Bound, Layer, Settings, Wishes};
 use acrypto_core::operation::{Operation, Settled};
 use acrypto_core::queue::Budget;
 use acrypto_core::request::Unit;
@@ -23,9 +23,9 @@ use std::time::Duration;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Rig {
-    pub layer: Layer,
+    pub layer: Arc<Layer>,
     pub device: Arc<Device>,
-    digest: Bound,
+    digest: Arc<Bound>,
 }
 
 /// An operation and the memory that it borrows.
@@ -41,6 +41,7 @@ pub fn options() -> Options {
         spin: Duration::from_micros(20),
         burst: 16,
         lost_after: Duration::from_secs(30),
+        aging: None,
     }
 }
 
@@ -54,14 +55,14 @@ pub fn faulty(schedule: Vec<Fault>) -> Arc<dyn Engine> {
 
 impl Rig {
     pub fn open(engine: Arc<dyn Engine>, options: Options) -> Self {
-        let layer = Layer::new(Settings { inline_ns: 0, pool_bytes: 1 << 20, allow_insecure: false });
+        let layer = Layer::new(Settings { inline_ns: 0, pool_bytes: 1 << 20, ..Settings::default() });
         let device = match Device::open("device0", engine, options) {
             Ok(device) => device,
             Err(error) => unreachable!("no thread to be had: {error}"),
         };
-        layer.add(Arc::clone(&device));
+        layer.add(&device);
         let digest = match layer.bind("sha256", Params::default()) {
-            Ok(bound) => bound,
+            Ok(bound) => Arc::new(bound),
             Err(status) => unreachable!("every engine here has sha256: {status}"),
         };
         Self { layer, device, digest }
@@ -70,7 +71,7 @@ impl Rig {
     /// Submits the digest of `len` bytes, several times over if `units` says so.
     pub fn start_many(&self, len: usize, units: usize, wishes: Wishes) -> Outcome<Flight> {
         let source = vec![7u8; len];
-        let place = self.layer.place(&self.digest, None)?.into_owned();
+        let chosen = self.layer.choose(&self.digest, &Ask::of(Direction::Digest, len))?;
         let unit = || Unit {
             // SAFETY: `Flight` keeps the memory until the operation is released (see its drop).
             source: unsafe { Source::borrowed(&[(source.as_ptr(), source.len())]) },
@@ -78,13 +79,22 @@ impl Rig {
             output: Output::pooled(&self.layer.pool),
         };
         let all: Vec<Unit> = (0..units).map(|_| unit()).collect();
-        let operation = Operation::new(None, 0);
-        self.layer.submit(&place, all, Direction::Digest, 0, wishes, &operation)?;
-        Ok(Flight { operation, source })
+        let (operation, hold) = Operation::new(None, 0);
+        // Made before anything can fail: the source stays until the operation is released.
+        let flight = Flight { operation, source };
+        self.layer.submit(&self.digest, &chosen, all, Direction::Digest, 0, wishes, hold)?;
+        Ok(flight)
     }
 
     pub fn start(&self, len: usize) -> Outcome<Flight> {
         self.start_many(len, 1, Wishes::default())
+    }
+}
+
+impl Drop for Rig {
+    /// Here and now: a worker that is just letting go of the layer would close it a little later.
+    fn drop(&mut self) {
+        self.layer.close();
     }
 }
 

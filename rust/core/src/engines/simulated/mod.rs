@@ -16,7 +16,6 @@ use crate::engine::{Engine, Offer, intern};
 use crate::fork;
 use crate::request::Request;
 use crate::status::{Outcome, Status};
-use crate::sync::lock;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -27,6 +26,7 @@ mod clock;
 mod pipe;
 
 pub use character::{Character, Death};
+use clock::lock;
 pub use clock::{Clock, Manual, Real};
 use pipe::{Fate, Flight, Pipe};
 

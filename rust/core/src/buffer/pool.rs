@@ -1,0 +1,120 @@
+//! Reusable memory: see the head of `buffer.rs`.
+
+use crate::fork;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The smallest and the largest size class that is kept, as powers of two.
+const SMALLEST_CLASS: u32 = 8;
+const LARGEST_CLASS: u32 = 26;
+const CLASSES: usize = (LARGEST_CLASS - SMALLEST_CLASS + 1) as usize;
+
+/// Reusable, already faulted memory in power-of-two classes, bounded in bytes. Shareable between threads.
+pub struct Pool {
+    classes: [Mutex<Vec<Vec<u8>>>; CLASSES],
+    idle_bytes: AtomicUsize,
+    max_idle_bytes: usize,
+    /// In a forked child the locks may be held by threads that do not exist, so the pool stands aside there.
+    generation: u64,
+    pub misses: AtomicUsize,
+}
+
+fn relaxed_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // The data under our locks is valid at every step, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The largest buffer that a thread keeps for itself, beside the pool.
+const OWN_BYTES: usize = 16 << 10;
+
+thread_local! {
+    /// The last small buffer that this thread gave back: a caller of small messages gets it again without a lock.
+    static OWN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Zeroed memory, or nothing: a size may come from a caller or an input, and must not abort the process.
+fn zeroed(len: usize) -> Vec<u8> {
+    let Ok(layout) = std::alloc::Layout::array::<u8>(len) else { return Vec::new() };
+    if len == 0 {
+        return Vec::new();
+    }
+    // SAFETY: the layout is not of size zero.
+    let start = unsafe { std::alloc::alloc_zeroed(layout) };
+    if start.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: allocated just above by the global allocator, for exactly `len` bytes, all initialised to zero.
+    unsafe { Vec::from_raw_parts(start, len, len) }
+}
+
+impl Pool {
+    /// A pool that keeps at most `max_idle_bytes` of unused buffers.
+    pub fn new(max_idle_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            classes: std::array::from_fn(|_| Mutex::new(Vec::new())),
+            idle_bytes: AtomicUsize::new(0),
+            max_idle_bytes,
+            generation: fork::generation(),
+            misses: AtomicUsize::new(0),
+        })
+    }
+
+    /// Bytes that lie unused in the pool.
+    pub fn idle_bytes(&self) -> usize {
+        self.idle_bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.generation == fork::generation()
+    }
+
+    fn class_of(capacity: usize) -> Option<u32> {
+        let bits = capacity.max(1).checked_next_power_of_two()?.trailing_zeros().max(SMALLEST_CLASS);
+        (bits <= LARGEST_CLASS).then_some(bits)
+    }
+
+    /// A buffer of at least `capacity` initialised bytes; an empty one if the system has no more memory.
+    pub(super) fn take(&self, capacity: usize) -> Vec<u8> {
+        let Some(class) = Self::class_of(capacity).filter(|_| self.is_ours()) else {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+            return zeroed(capacity);
+        };
+        if 1 << class <= OWN_BYTES {
+            let own = OWN.take();
+            if own.len() == 1 << class {
+                return own;
+            }
+            OWN.set(own);
+        }
+        let list = self.classes.get((class - SMALLEST_CLASS) as usize);
+        if let Some(memory) = list.and_then(|list| relaxed_lock(list).pop()) {
+            self.idle_bytes.fetch_sub(memory.len(), Ordering::Relaxed);
+            return memory;
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        zeroed(1 << class)
+    }
+
+    pub(super) fn give(&self, memory: Vec<u8>) {
+        let Some(class) = Self::class_of(memory.len()).filter(|_| self.is_ours()) else { return };
+        if memory.len() != 1 << class {
+            return;
+        }
+        if memory.len() <= OWN_BYTES {
+            let own = OWN.take();
+            if own.is_empty() {
+                OWN.set(memory);
+                return;
+            }
+            OWN.set(own);
+        }
+        if self.idle_bytes() + memory.len() > self.max_idle_bytes {
+            return;
+        }
+        if let Some(list) = self.classes.get((class - SMALLEST_CLASS) as usize) {
+            self.idle_bytes.fetch_add(memory.len(), Ordering::Relaxed);
+            relaxed_lock(list).push(memory);
+        }
+    }
+}
