@@ -98,10 +98,13 @@ class Keeper(Engine):
         ]
 
     def open(self) -> None:
-        """Lets everything through from now on."""
+        """Lets everything through from now on; what is in its hands is done first."""
         with self._turn:
+            for job in self.held:
+                job.complete(done(job))
+            self.held.clear()
             self._is_open = True
-        self.finish()
+            self._turn.notify_all()
 
     def close(self) -> None:
         if self._lets_go:

@@ -116,6 +116,16 @@ def test_hint_more() -> None:
     assert engine.hints[1:] == [(named(number), number < 69) for number in range(70)]
 
 
+def test_hint_more_does_not_count_what_the_driver_has() -> None:
+    """Requests in the driver's own hands are not behind the next one: no hint, or its bell is never rung."""
+    engine = Hinted()
+    with opened(engine) as layer:
+        for number in range(3):
+            layer.digest("sha256", named(number))
+            engine.wait_for(number + 1)
+    assert engine.hints == [(named(number), False) for number in range(3)]
+
+
 def test_crypto_q_max() -> None:
     """Of a queue of 1000 the 1001st is refused, and its caller, who alone can count it, is told; or waits, if it may.
 

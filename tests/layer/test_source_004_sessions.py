@@ -203,7 +203,7 @@ def test_no_callback_context_promise_in_a_loop(run: Run, inline_us: float) -> No
     assert calls.threads == {0: [threading.current_thread()]}
 
 
-def test_a_loop_is_not_needed_for_either(layer: acrypto.Layer) -> None:
+def test_direct_completion_by_polling(layer: acrypto.Layer) -> None:
     """Polled ones run their callbacks where they are reaped, and nowhere before."""
     calls = Calls()
     operation = layer.digest("sha256", DATA, mode="poll", callback=calls.of(0))

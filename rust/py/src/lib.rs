@@ -45,6 +45,7 @@ mod _native {
         blake2b, blake3, compress, crc32, crc32c, decompress, decrypt, digest, encrypt, generate_key, mac, public_key,
         random, sha1, sha224, sha256, sha384, sha512, sign, verify,
     };
+    #[pymodule_export]
     use super::operation::Operation;
     #[pymodule_export]
     use super::route::{Hop, Route};
