@@ -30,8 +30,6 @@ fn no_memory(wanted: usize) -> Status {
 
 /// Where the bytes of an output lie.
 enum Memory {
-    /// Nothing taken from the pool yet.
-    Empty,
     Pooled(Vec<u8>),
     /// The caller's own memory.
     Fixed {
@@ -40,25 +38,67 @@ enum Memory {
     },
 }
 
+/// Memory, and what of it is the result. Boxed once and kept so in the pool: an output without any yet is two words.
+struct Chunk {
+    memory: Memory,
+    len: usize,
+    /// Bytes at the front that [`Output::behind`] keeps for itself; all else here counts from there.
+    hidden: usize,
+}
+
+impl Chunk {
+    fn pooled(memory: Vec<u8>) -> Box<Self> {
+        Box::new(Self { memory: Memory::Pooled(memory), len: 0, hidden: 0 })
+    }
+
+    fn is_fixed(&self) -> bool {
+        matches!(self.memory, Memory::Fixed { .. })
+    }
+
+    /// Bytes there are, hidden ones among them.
+    fn capacity(&self) -> usize {
+        match &self.memory {
+            Memory::Pooled(memory) => memory.len(),
+            Memory::Fixed { capacity, .. } => *capacity,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let whole = match &self.memory {
+            Memory::Pooled(memory) => memory.as_slice(),
+            // SAFETY: the maker of a fixed output keeps `start..start + capacity` valid while its output lives.
+            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts(*start, *capacity) },
+        };
+        whole.get(self.hidden..).unwrap_or(&[])
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let whole = match &mut self.memory {
+            Memory::Pooled(memory) => memory.as_mut_slice(),
+            // SAFETY: as in `bytes`, and the maker promised that nobody else touches it.
+            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts_mut(*start, *capacity) },
+        };
+        whole.get_mut(self.hidden..).unwrap_or(&mut [])
+    }
+}
+
 /// What a request writes. Never overruns: an algorithm only ever sees a slice.
 pub struct Output {
-    memory: Memory,
     pool: Arc<Pool>,
-    len: usize,
-    /// Bytes at the front that [`behind`](Self::behind) keeps for itself; all else here counts from there.
-    hidden: usize,
+    /// None until something is to be written.
+    chunk: Option<Box<Chunk>>,
 }
 
 // SAFETY: a fixed output is exclusive memory that its owner keeps in place until the request settles; the pooled kind is
 // an ordinary vector.
-unsafe impl Send for Output {}
-// SAFETY: `&Output` only reads.
-unsafe impl Sync for Output {}
+unsafe impl Send for Chunk {}
+// SAFETY: `&Chunk` only reads.
+unsafe impl Sync for Chunk {}
 
 impl Output {
     /// An output that takes its memory from `pool` on first use.
     pub fn pooled(pool: &Arc<Pool>) -> Self {
-        Self { memory: Memory::Empty, pool: Arc::clone(pool), len: 0, hidden: 0 }
+        Self { pool: Arc::clone(pool), chunk: None }
     }
 
     /// An output into the caller's memory.
@@ -66,7 +106,8 @@ impl Output {
     /// # Safety
     /// `start..start + capacity` must stay writable and unmoved, and nobody else may touch it, until this value is dropped.
     pub unsafe fn fixed(pool: &Arc<Pool>, start: *mut u8, capacity: usize) -> Self {
-        Self { memory: Memory::Fixed { start, capacity }, pool: Arc::clone(pool), len: 0, hidden: 0 }
+        let chunk = Chunk { memory: Memory::Fixed { start, capacity }, len: 0, hidden: 0 };
+        Self { pool: Arc::clone(pool), chunk: Some(Box::new(chunk)) }
     }
 
     /// Another output, from the same pool: for what is needed on the way.
@@ -76,22 +117,24 @@ impl Output {
 
     /// Whether the memory is the caller's.
     pub fn is_fixed(&self) -> bool {
-        matches!(self.memory, Memory::Fixed { .. })
+        self.chunk.as_ref().is_some_and(|chunk| chunk.is_fixed())
     }
 
     /// Bytes of result.
     pub fn len(&self) -> usize {
-        self.len
+        self.chunk.as_ref().map_or(0, |chunk| chunk.len)
     }
 
     /// Whether the result has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Declares the first `len` bytes of the space to be the result.
     pub fn set_len(&mut self, len: usize) {
-        self.len = len.min(self.capacity());
+        if let Some(chunk) = &mut self.chunk {
+            chunk.len = len.min(chunk.bytes().len());
+        }
     }
 
     /// Bytes that can be written without growing.
@@ -101,17 +144,24 @@ impl Output {
 
     /// All writable bytes: at least `wanted` if pooled; whatever the caller gave, perhaps fewer, if fixed.
     pub fn space(&mut self, wanted: usize) -> &mut [u8] {
-        let whole = wanted.saturating_add(self.hidden);
-        if matches!(self.memory, Memory::Empty) {
-            self.memory = Memory::Pooled(self.pool.take(whole));
-        }
-        if let Memory::Pooled(memory) = &mut self.memory
-            && memory.len() < whole
-        {
-            let old = std::mem::replace(memory, self.pool.take(whole));
-            self.pool.give(old);
+        let hidden = self.chunk.as_ref().map_or(0, |chunk| chunk.hidden);
+        let whole = wanted.saturating_add(hidden);
+        match &mut self.chunk {
+            Some(chunk) if chunk.is_fixed() || chunk.capacity() >= whole => {}
+            _ => self.renew(whole),
         }
         self.bytes_mut()
+    }
+
+    /// Other memory from the pool instead; whatever was written is not in it.
+    fn renew(&mut self, whole: usize) {
+        let mut fresh = self.pool.take(whole);
+        if let Some(old) = &self.chunk {
+            (fresh.len, fresh.hidden) = (old.len, old.hidden);
+        }
+        if let Some(old) = self.chunk.replace(fresh) {
+            self.pool.give(old);
+        }
     }
 
     /// Like [`space`](Self::space), but refuses when fewer than `needed` bytes are there.
@@ -129,16 +179,18 @@ impl Output {
             if self.is_fixed() {
                 return Err(Status::OutputTooSmall { capacity: self.capacity() });
             }
-            let whole = wanted.saturating_add(self.hidden);
+            let hidden = self.chunk.as_ref().map_or(0, |chunk| chunk.hidden);
+            let whole = wanted.saturating_add(hidden);
             let mut larger = self.pool.take(whole);
-            if larger.len() < whole {
+            if larger.capacity() < whole {
                 return Err(no_memory(wanted));
             }
-            let place = self.hidden..self.hidden.saturating_add(keep);
-            if let (Some(to), Some(from)) = (larger.get_mut(place), self.bytes().get(..keep)) {
+            larger.hidden = hidden;
+            larger.len = self.len();
+            if let (Some(to), Some(from)) = (larger.bytes_mut().get_mut(..keep), self.bytes().get(..keep)) {
                 to.copy_from_slice(from);
             }
-            if let Memory::Pooled(old) = std::mem::replace(&mut self.memory, Memory::Pooled(larger)) {
+            if let Some(old) = self.chunk.replace(larger) {
                 self.pool.give(old);
             }
         }
@@ -147,7 +199,7 @@ impl Output {
 
     /// Adds to the end of the result.
     pub fn append(&mut self, bytes: &[u8]) -> Outcome<()> {
-        let len = self.len;
+        let len = self.len();
         let end = len.saturating_add(bytes.len());
         if let Some(space) = self.grow(end, len)?.get_mut(len..end) {
             space.copy_from_slice(bytes);
@@ -159,12 +211,10 @@ impl Output {
     /// Lets `work` write its result behind `front`, which becomes the beginning of the whole result.
     pub fn behind(&mut self, front: &[u8], work: impl FnOnce(&mut Self) -> Outcome<()>) -> Outcome<()> {
         self.exactly(front.len())?;
-        let hidden = self.hidden;
-        self.hidden += front.len();
-        self.len = 0;
+        let hidden = self.hide(front.len());
         let outcome = work(self);
-        self.hidden = hidden;
-        let len = std::mem::take(&mut self.len);
+        let len = self.len();
+        self.unhide(hidden);
         match outcome {
             Ok(()) => {
                 // Only now: whoever made more space has not kept what lay in front of theirs.
@@ -179,34 +229,38 @@ impl Output {
         }
     }
 
+    /// Hides so many bytes more, and tells how many were before.
+    fn hide(&mut self, more: usize) -> usize {
+        let Some(chunk) = &mut self.chunk else { return 0 };
+        chunk.len = 0;
+        let before = chunk.hidden;
+        chunk.hidden = before.saturating_add(more);
+        before
+    }
+
+    /// Shows all but so many, and forgets the result.
+    fn unhide(&mut self, hidden: usize) {
+        if let Some(chunk) = &mut self.chunk {
+            (chunk.len, chunk.hidden) = (0, hidden);
+        }
+    }
+
     fn bytes(&self) -> &[u8] {
-        let whole = match &self.memory {
-            Memory::Empty => &[],
-            Memory::Pooled(memory) => memory.as_slice(),
-            // SAFETY: the maker of a fixed output keeps `start..start + capacity` valid while `self` lives.
-            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts(*start, *capacity) },
-        };
-        whole.get(self.hidden..).unwrap_or(&[])
+        self.chunk.as_ref().map_or(&[], |chunk| chunk.bytes())
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {
-        let whole = match &mut self.memory {
-            Memory::Empty => &mut [],
-            Memory::Pooled(memory) => memory.as_mut_slice(),
-            // SAFETY: as in `bytes`, and the maker promised that nobody else touches it.
-            Memory::Fixed { start, capacity } => unsafe { std::slice::from_raw_parts_mut(*start, *capacity) },
-        };
-        whole.get_mut(self.hidden..).unwrap_or(&mut [])
+        self.chunk.as_mut().map_or(&mut [], |chunk| chunk.bytes_mut())
     }
 
     /// The result.
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes().get(..self.len).unwrap_or(&[])
+        self.bytes().get(..self.len()).unwrap_or(&[])
     }
 
     /// The result, to be changed in place (an engine that lies on purpose needs this).
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        let len = self.len;
+        let len = self.len();
         self.bytes_mut().get_mut(..len).unwrap_or(&mut [])
     }
 
@@ -217,19 +271,21 @@ impl Output {
         if let Some(bytes) = self.bytes_mut().get_mut(..end) {
             bytes.zeroize();
         }
-        self.len = 0;
+        self.set_len(0);
     }
 
     /// Moves a small result out of an oversized buffer, so that it does not hold the whole class.
     pub fn shrink(&mut self) {
-        let len = self.len;
-        let oversized = matches!(&self.memory, Memory::Pooled(m) if m.len() > 4096 && len < m.len() / 8);
-        if oversized && self.hidden == 0 {
-            let mut smaller = self.pool.take(len);
-            if let (Some(to), Some(from)) = (smaller.get_mut(..len), self.bytes().get(..len)) {
-                to.copy_from_slice(from);
-            }
-            if let Memory::Pooled(old) = std::mem::replace(&mut self.memory, Memory::Pooled(smaller)) {
+        let Some(chunk) = &self.chunk else { return };
+        let (len, capacity) = (chunk.len, chunk.capacity());
+        if chunk.is_fixed() || chunk.hidden > 0 || capacity <= 4096 || len >= capacity / 8 {
+            return;
+        }
+        let mut smaller = self.pool.take(len);
+        if let (Some(to), Some(from)) = (smaller.bytes_mut().get_mut(..len), chunk.bytes().get(..len)) {
+            to.copy_from_slice(from);
+            smaller.len = len;
+            if let Some(old) = self.chunk.replace(smaller) {
                 self.pool.give(old);
             }
         }
@@ -238,8 +294,8 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Memory::Pooled(memory) = std::mem::replace(&mut self.memory, Memory::Empty) {
-            self.pool.give(memory);
+        if let Some(chunk) = self.chunk.take() {
+            self.pool.give(chunk);
         }
     }
 }

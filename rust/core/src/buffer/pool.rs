@@ -1,5 +1,6 @@
 //! Reusable memory: see the head of `buffer.rs`.
 
+use super::Chunk;
 use crate::fork;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ const CLASSES: usize = (LARGEST_CLASS - SMALLEST_CLASS + 1) as usize;
 
 /// Reusable, already faulted memory in power-of-two classes, bounded in bytes. Shareable between threads.
 pub struct Pool {
-    classes: [Mutex<Vec<Vec<u8>>>; CLASSES],
+    classes: [Mutex<Vec<Box<Chunk>>>; CLASSES],
     idle_bytes: AtomicUsize,
     max_idle_bytes: usize,
     /// In a forked child the locks may be held by threads that do not exist, so the pool stands aside there.
@@ -30,7 +31,7 @@ const OWN_BYTES: usize = 16 << 10;
 
 thread_local! {
     /// The last small buffer that this thread gave back: a caller of small messages gets it again without a lock.
-    static OWN: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static OWN: Cell<Option<Box<Chunk>>> = const { Cell::new(None) };
 }
 
 /// Zeroed memory, or nothing: a size may come from a caller or an input, and must not abort the process.
@@ -75,46 +76,46 @@ impl Pool {
     }
 
     /// A buffer of at least `capacity` initialised bytes; an empty one if the system has no more memory.
-    pub(super) fn take(&self, capacity: usize) -> Vec<u8> {
+    pub(super) fn take(&self, capacity: usize) -> Box<Chunk> {
         let Some(class) = Self::class_of(capacity).filter(|_| self.is_ours()) else {
             self.misses.fetch_add(1, Ordering::Relaxed);
-            return zeroed(capacity);
+            return Chunk::pooled(zeroed(capacity));
         };
         if 1 << class <= OWN_BYTES {
             let own = OWN.take();
-            if own.len() == 1 << class {
-                return own;
+            match own {
+                Some(own) if own.capacity() == 1 << class => return own,
+                other => OWN.set(other),
             }
-            OWN.set(own);
         }
         let list = self.classes.get((class - SMALLEST_CLASS) as usize);
-        if let Some(memory) = list.and_then(|list| relaxed_lock(list).pop()) {
-            self.idle_bytes.fetch_sub(memory.len(), Ordering::Relaxed);
-            return memory;
+        if let Some(chunk) = list.and_then(|list| relaxed_lock(list).pop()) {
+            self.idle_bytes.fetch_sub(chunk.capacity(), Ordering::Relaxed);
+            return chunk;
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        zeroed(1 << class)
+        Chunk::pooled(zeroed(1 << class))
     }
 
-    pub(super) fn give(&self, memory: Vec<u8>) {
-        let Some(class) = Self::class_of(memory.len()).filter(|_| self.is_ours()) else { return };
-        if memory.len() != 1 << class {
+    pub(super) fn give(&self, mut chunk: Box<Chunk>) {
+        let len = chunk.capacity();
+        let Some(class) = Self::class_of(len).filter(|_| self.is_ours() && !chunk.is_fixed()) else { return };
+        if len != 1 << class {
             return;
         }
-        if memory.len() <= OWN_BYTES {
-            let own = OWN.take();
-            if own.is_empty() {
-                OWN.set(memory);
-                return;
+        (chunk.len, chunk.hidden) = (0, 0);
+        if len <= OWN_BYTES {
+            match OWN.take() {
+                None => return OWN.set(Some(chunk)),
+                other => OWN.set(other),
             }
-            OWN.set(own);
         }
-        if self.idle_bytes() + memory.len() > self.max_idle_bytes {
+        if self.idle_bytes() + len > self.max_idle_bytes {
             return;
         }
         if let Some(list) = self.classes.get((class - SMALLEST_CLASS) as usize) {
-            self.idle_bytes.fetch_add(memory.len(), Ordering::Relaxed);
-            relaxed_lock(list).push(memory);
+            self.idle_bytes.fetch_add(len, Ordering::Relaxed);
+            relaxed_lock(list).push(chunk);
         }
     }
 }

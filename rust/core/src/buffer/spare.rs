@@ -5,7 +5,6 @@
 
 use super::Source;
 use crate::operation::Hold;
-use std::sync::Arc;
 
 /// See the head of this file.
 pub struct Spare(Source);
@@ -13,12 +12,7 @@ pub struct Spare(Source);
 impl Spare {
     /// Of a source that some operation holds.
     pub fn of(source: &Source) -> Self {
-        Self(Source {
-            owned: source.owned.as_ref().map(Arc::clone),
-            first: source.first,
-            rest: source.rest.clone(),
-            len: source.len,
-        })
+        Self(Source { first: source.first, more: source.more.clone() })
     }
 
     /// A source like the first, which lives no longer than `_hold`, a hold on the same operation.

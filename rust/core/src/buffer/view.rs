@@ -26,13 +26,7 @@ impl<'a> View<'a> {
 
     /// Adds one piece.
     pub fn then(mut self, bytes: &'a [u8]) -> Self {
-        let piece = Segment { start: bytes.as_ptr(), len: bytes.len() };
-        match (piece.len, self.source.len) {
-            (0, _) => {}
-            (_, 0) => self.source.first = piece,
-            _ => self.source.rest.get_or_insert_default().push(piece),
-        }
-        self.source.len += piece.len;
+        self.source.push(Segment { start: bytes.as_ptr(), len: bytes.len() });
         self
     }
 
