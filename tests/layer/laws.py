@@ -15,7 +15,7 @@ from acrypto.model.offers import Limits, Offer
 from acrypto.testing.gate import by_one_shots
 
 #: Seconds after which something that should have happened has not.
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 
 class Keeper(Engine):

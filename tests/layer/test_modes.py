@@ -1,4 +1,4 @@
-"""How an operation's end reaches its caller: in the loop, on a thread of the layer's, by polling, directly, or inline."""
+"""How an end reaches its caller: in the loop, on a thread of the layer's, by polling, directly, or inline."""
 
 from __future__ import annotations
 

@@ -310,9 +310,9 @@ def test_a_bomb_stops_at_the_limit(soft: acrypto.Layer, names: list[str]) -> Non
         with pytest.raises(acrypto.LimitExceeded) as told:
             way.back(bomb, max_output=limit).wait(60)
         assert told.value.limit == limit
-    with acrypto.open(["software"], settings=acrypto.Settings(max_output=MOST - 1)) as strict:
-        with pytest.raises(acrypto.LimitExceeded):
-            Way.of(strict, names).back(bomb).wait(60)
+    settings = acrypto.Settings(max_output=MOST - 1)
+    with acrypto.open(["software"], settings=settings) as strict, pytest.raises(acrypto.LimitExceeded):
+        Way.of(strict, names).back(bomb).wait(60)
 
 
 # ---- Extras by name
@@ -334,8 +334,7 @@ def test_several_takers_are_told_apart_by_number_or_name(soft: acrypto.Layer) ->
     way = Way.of(soft, ["gcm(aes)", "zlib", "rfc7539(chacha20,poly1305)"])
     packed = bytes(way.run(b"x").wait())
     by_name = {
-        which: {way.kinds[index].name: value for index, value in values.items()}
-        for which, values in way.extras.items()
+        which: {way.kinds[index].name: value for index, value in values.items()} for which, values in way.extras.items()
     }
     assert bytes(way.route.run(b"x", **by_name).wait()) == packed
     assert bytes(way.route.reverse().run(packed, **by_name).wait()) == b"x"
@@ -413,7 +412,7 @@ def test_what_has_no_place_in_a_route_is_refused(soft: acrypto.Layer) -> None:
         soft.route()
     with pytest.raises(TypeError):
         soft.route("zlib")  # type: ignore[arg-type]
-    with acrypto.open(["software"]) as other, pytest.raises(acrypto.UsageError, match="sha256 .* another layer"):
+    with acrypto.open(["software"]) as other, pytest.raises(acrypto.UsageError, match=r"sha256 .* another layer"):
         soft.route(soft.transform("zlib"), other.transform("sha256"))
 
 

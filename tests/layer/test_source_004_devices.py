@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -106,7 +107,8 @@ def test_several_async_device_queues() -> None:
         assert not any(each.done() for each in held)
         assert device(layer, stuck).operations == 5
         stuck.open()
-        assert [each.wait(PATIENCE) for each in held] == [hashlib.sha256(b"%d" % number).digest() for number in range(5)]
+        right = [hashlib.sha256(b"%d" % number).digest() for number in range(5)]
+        assert [each.wait(PATIENCE) for each in held] == right
 
 
 def test_bound_session() -> None:
@@ -130,13 +132,31 @@ def test_bound_session() -> None:
         assert ran_on(free) == "idle0"
 
 
+def test_bound_session_of_many_stages() -> None:
+    """A route that is bound to a device runs there, all of it, though a stronger one is idle."""
+    strong, weak = Keeper("strong", priority=300), Keeper("weak")
+    strong.open()
+    weak.open()
+    with opened(strong, weak, balancer="failover") as layer:
+        digest = layer.transform("sha256")
+        operation = layer.route(digest, digest, digest).run(b"x", device="weak0")
+        operation.wait(PATIENCE)
+        assert operation.completion is not None
+        assert [stage.device for stage in operation.completion.stages] == ["weak0"] * 3
+
+
 def test_broken_session() -> None:
     """Its callback, called once, sees that it broke and on which device; nothing of the device is held afterwards."""
     engine, calls, told = Keeper(), Calls(), []
     source = bytearray(b"source")
     with opened(engine) as layer:
         count = calls.of(0)
-        operation = layer.digest("sha256", source, callback=lambda ended: (told.append(ended.exception()), count(ended)))
+
+        def callback(ended: acrypto.Operation) -> None:
+            told.append(ended.exception())
+            count(ended)
+
+        operation = layer.digest("sha256", source, callback=callback)
         engine.wait_for(1)
         assert engine.finish(outcome=acrypto.EngineError("the card caught fire")) == [True]
         assert outcome(operation) is acrypto.EngineError
@@ -178,6 +198,7 @@ def test_no_leak_on_broken(cause: str) -> None:
         calls.append(None)
 
     with opened(engine) as layer:
+        closing = threading.Thread(target=layer.close)
         transform = layer.transform("sha256")
         before = sys.getrefcount(source), sys.getrefcount(call)
         users = [row.users for row in layer.offers() if row.algorithm == "sha256"]
@@ -187,7 +208,8 @@ def test_no_leak_on_broken(cause: str) -> None:
             layer.break_device("faulty0")
         elif cause == "closes":
             engine.wait_for(1)
-            layer._native.close()
+            closing.start()
+            assert until(lambda: not layer.is_open)
             engine.take()
         ended = {outcome(operation) for operation in operations}
         assert ended == {expected}
@@ -201,16 +223,19 @@ def test_no_leak_on_broken(cause: str) -> None:
         del transform
         gc.collect()
         assert {row.users for row in layer.offers()} == {0}
+        if cause == "closes":
+            closing.join(PATIENCE)
     assert len(calls) == MANY
     assert (sys.getrefcount(source), sys.getrefcount(call)) == before
 
 
-CAUSES_OF_2005 = {
-    "element counts": acrypto.OutputTooSmall,
-    "bad key": acrypto.UsageError,
-    "missing iv": acrypto.UsageError,
-    "iv of another size": acrypto.UsageError,
-    "odd size": acrypto.UsageError,
+#: Key, nonce, bytes to encrypt, bytes of the destination; and the error.
+CAUSES_OF_2005: dict[str, tuple[int, int, int, int, type[acrypto.AcryptoError]]] = {
+    "element counts": (16, 16, 64, 48, acrypto.OutputTooSmall),
+    "bad key": (15, 16, 64, 64, acrypto.UsageError),
+    "missing iv": (16, 0, 64, 64, acrypto.UsageError),
+    "iv of another size": (16, 15, 64, 64, acrypto.UsageError),
+    "odd size": (16, 16, 63, 64, acrypto.UsageError),
 }
 
 
@@ -221,19 +246,11 @@ def test_software_provider(cause: str) -> None:
         assert layer.devices()[0].workers == 3
         transform = layer.transform("cbc(aes)", key=KEY)
         right = bytes(transform.encrypt(bytes(16), bytes(64)).wait(PATIENCE))
-        into = bytearray(b"\xaa" * 48)
-        with pytest.raises(CAUSES_OF_2005[cause]):
-            match cause:
-                case "element counts":
-                    transform.encrypt(bytes(16), bytes(64), into=into).wait(PATIENCE)
-                case "bad key":
-                    layer.transform("cbc(aes)", key=bytes(15))
-                case "missing iv":
-                    transform.encrypt(b"", bytes(64)).wait(PATIENCE)
-                case "iv of another size":
-                    transform.encrypt(bytes(15), bytes(64)).wait(PATIENCE)
-                case _:
-                    transform.encrypt(bytes(16), bytes(63)).wait(PATIENCE)
+        key, nonce, nbytes, room, expected = CAUSES_OF_2005[cause]
+        with pytest.raises(expected):
+            layer.transform("cbc(aes)", key=bytes(key)).encrypt(bytes(nonce), bytes(nbytes), into=bytearray(room)).wait(
+                PATIENCE
+            )
         assert layer.devices()[0].state == "up"
         assert bytes(transform.encrypt(bytes(16), bytes(64)).wait(PATIENCE)) == right
         assert layer.lingering() == 0

@@ -1,4 +1,4 @@
-"""The old layer's announcements on what can be asked for and what is counted: kinds, ciphers, statistics, times, pools."""
+"""The old layer's announcements on what can be asked for, and what is counted: kinds, ciphers, statistics, pools."""
 
 from __future__ import annotations
 
@@ -137,7 +137,8 @@ def test_session_pool() -> None:
 
 
 def accelerator() -> Simulated:
-    return Simulated(latency_us=1.0, name="card", priority=500)
+    offered = ["drbg", "hmac(sha256)", "ecb(aes)", "cbc(aes)"]
+    return Simulated(latency_us=1.0, name="card", priority=500, algorithms=offered)
 
 
 def test_op_kinds_rng() -> None:

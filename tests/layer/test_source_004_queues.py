@@ -82,7 +82,7 @@ def test_batching(most: int) -> None:
 
 
 def test_erestart_and_unblock() -> None:
-    """A driver with room for four, a hundred requests: never more than four in its hands, resumed in order, all done."""
+    """A driver with room for four, a hundred requests: never more in its hands, resumed in order, all done."""
     engine = Keeper(room=4)
     with opened(engine) as layer:
         operations = [layer.digest("sha256", named(number)) for number in range(100)]

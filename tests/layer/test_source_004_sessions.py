@@ -193,11 +193,11 @@ def test_no_callback_context_promise_in_a_loop(run: Run, inline_us: float) -> No
 
     async def main() -> None:
         with opened("software", inline_us=inline_us) as layer:
-            operation = layer.digest("sha256", b"x", callback=calls.of(0))
+            heard, count = asyncio.Event(), calls.of(0)
+            operation = layer.digest("sha256", b"x", callback=lambda ended: (count(ended), heard.set()))
             assert calls.threads == {0: []}
             await operation
-            while not calls.threads[0]:
-                await asyncio.sleep(0)
+            await heard.wait()
 
     run(main())
     assert calls.threads == {0: [threading.current_thread()]}

@@ -63,8 +63,6 @@ def opened(*engines: Engine | str, **settings: Any) -> acrypto.Layer:
     return acrypto.open(engines, settings=acrypto.Settings(workers=1, inline_us=0, **{**STRONGEST, **settings}))
 
 
-
-
 @pytest.fixture(params=["python", "simulated"])
 def lying(request: pytest.FixtureRequest) -> Iterator[tuple[acrypto.Layer, str]]:
     """A layer whose strongest device lies, and that device's name."""
@@ -83,6 +81,11 @@ def test_a_liar_is_found_out_and_another_does_it(lying: tuple[acrypto.Layer, str
     layer, liar = lying
     message = case.fit(TEXT)
     operation = case.forward(layer.transform(case.name, **case.parameters, verify=True), message)
+    if case.kind == "signature":  # signing twice is not for us to decide
+        with pytest.raises(acrypto.EngineError, match="wrong result"):
+            operation.wait(60)
+        assert device(layer, liar).state == "quarantined"
+        return
     result = operation.wait(60)
     check(layer, case, message, result)
     assert operation.completion.device == "software0"
@@ -102,7 +105,7 @@ def check(layer: acrypto.Layer, case: Case, message: bytes, result: Any) -> None
         case "compression":
             assert bytes(own.decompress(result, **wishes).wait(60)) == message
         case "signature":
-            own.verify(message, result, **wishes).wait(60)
+            own.verify(result, message, **wishes).wait(60)
         case _:
             assert bytes(result) == bytes(case.forward(own, message, **wishes).wait(60))
 
@@ -171,18 +174,12 @@ def test_a_bound_request_is_not_done_elsewhere(lying: tuple[acrypto.Layer, str])
 
 def test_into_holds_the_right_result_and_nothing_of_the_wrong_one(lying: tuple[acrypto.Layer, str]) -> None:
     layer, _ = lying
-    for name, expected in (("sha256", hashlib.sha256(TEXT).digest()), ("ctr(aes)", None)):
-        parameters = {"key": KEY} if expected is None else {}
-        transform = layer.transform(name, **parameters, verify=True)
-        plain = layer.transform(name, **parameters)
-        memory = bytearray(b"\xa5" * (len(TEXT) + 64))
-        if expected is None:
-            expected = bytes(plain.encrypt(bytes(16), TEXT, device="software0").wait(60))
-            count = transform.encrypt(bytes(16), TEXT, into=memory).wait(60)
-        else:
-            count = transform.digest(TEXT, into=memory).wait(60)
-        assert memory[:count] == expected
-        assert set(memory[count:]) <= {0xA5, 0}
+    expected = bytes(layer.transform("ctr(aes)", key=KEY).encrypt(bytes(16), TEXT, device="software0").wait(60))
+    memory = bytearray(b"\xa5" * (len(TEXT) + 64))
+    transform = layer.transform("ctr(aes)", key=KEY, verify=True)
+    count = transform.encrypt(bytes(16), TEXT, into=memory).wait(60)
+    assert memory[:count] == expected
+    assert set(memory[count:]) <= {0xA5, 0}
 
 
 def test_alone_a_liars_bytes_are_not_left_in_the_callers_memory() -> None:

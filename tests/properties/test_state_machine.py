@@ -30,6 +30,7 @@ from tests.properties.machine import (
 import acrypto
 from acrypto.engines.faulty import Fault, Faulty
 from acrypto.engines.simulated import DEATHS, Simulated
+from acrypto.engines.software import Software
 
 #: Every fault that a schedule can have, each so often that several befall one run.
 SCHEDULE = (
@@ -68,11 +69,11 @@ class Machine(RuleBasedStateMachine):
         self.calls = Calls()
         self.counters: dict[str, dict[str, int]] = {}
         self.num_named = 0
-        first = "software" if self.always_served else Simulated(name="first", algorithms=ALGORITHMS)
-        self.layer = acrypto.open([first], settings=values)
+        software = Software()
+        self.layer = acrypto.open([software], settings=values)
         self.works = Works(self.layer)
         if not self.always_served:
-            self.engines["first0"] = first
+            self.engines["software0"] = software
         self.layer.add_balancer(Strange())
 
     # ---- Devices
@@ -86,7 +87,7 @@ class Machine(RuleBasedStateMachine):
     def add_simulated(self, character: str) -> None:
         made, turned = CHARACTERS[character]
         self.num_named += 1
-        engine = Simulated(name=f"{character}{self.num_named}x", **{"algorithms": ALGORITHMS, **made})
+        engine = Simulated(name=f"{character}-{self.num_named}x", **{"algorithms": ALGORITHMS, **made})
         name = self.layer.register(engine)
         for knob, value in turned.items():
             engine.tune(knob, value)
@@ -135,10 +136,31 @@ class Machine(RuleBasedStateMachine):
     def revive(self, place: int) -> None:
         name = self.name(place)
         engine = self.engines[name]
+        if isinstance(engine, Faulty):
+            return  # what it keeps it lets go of only when it closes: its proof would wait behind that
         self.let_go(name)
-        if isinstance(engine, Simulated):
-            engine.revive()
+        manner = self.well(engine)
         self.layer.revive_device(name)
+        self.ill(engine, manner)
+
+    def well(self, engine: Any) -> Any:
+        """Makes it behave for its proof; what it was before."""
+        if isinstance(engine, Written):
+            manner, engine.manner = engine.manner, "good"
+            return manner
+        engine.revive()
+        turned = CHARACTERS.get(engine.name.split("-")[0], ({}, {}))[1]
+        for knob in turned:
+            engine.tune(knob, 20.0 if knob == "latency_us" else 0.0)
+        return turned
+
+    def ill(self, engine: Any, manner: Any) -> None:
+        """Undoes `well`."""
+        if isinstance(engine, Written):
+            engine.manner = manner
+            return
+        for knob, value in manner.items():
+            engine.tune(knob, value)
 
     @precondition(lambda self: self.engines)
     @rule(place=places, how=st.sampled_from(DEATHS))

@@ -471,22 +471,27 @@ impl Device {
 
     /// Offers a burst to the engine, and watches over what it takes if that may be lost.
     pub fn hand_over(&self, burst: &mut VecDeque<Request>) {
-        let units = |burst: &VecDeque<Request>| burst.iter().map(|request| request.units.len() as u64).sum::<u64>();
-        let offered = units(burst);
-        if self.engine.may_lose() {
-            burst.iter_mut().for_each(|request| self.watch_over(request));
-        }
+        burst.iter_mut().for_each(|request| self.start_one(request));
         self.engine.submit(burst);
         for refused in burst.iter_mut() {
             if let Some(watch) = refused.watch.take() {
                 watch.came_back();
             }
         }
-        self.stats.started.fetch_add(offered.saturating_sub(units(burst)), Ordering::Relaxed);
+    }
+
+    /// A request is given to the engine: it is counted once, however often that has no room for it.
+    pub fn start_one(&self, request: &mut Request) {
+        if !std::mem::replace(&mut request.is_started, true) {
+            self.stats.started.fetch_add(request.units.len() as u64, Ordering::Relaxed);
+        }
+        if self.engine.may_lose() {
+            self.watch_over(request);
+        }
     }
 
     /// Keeps what is needed to do a request again though its engine never gives it back.
-    pub fn watch_over(&self, request: &mut Request) {
+    fn watch_over(&self, request: &mut Request) {
         let watch = Watch::over(request);
         request.watch = Some(Arc::clone(&watch));
         let mut all = lock(&self.watched);
@@ -506,6 +511,11 @@ impl Device {
                 drop(self.bedtime.wait_timeout(watched, nap).unwrap_or_else(PoisonError::into_inner));
             }
         }
+    }
+
+    /// Waits no longer for what its engine has: it is done elsewhere, or ends.
+    pub fn give_up(&self) {
+        self.send_away(Duration::ZERO);
     }
 
     /// Does elsewhere, or ends, what the engine has kept to itself for so long.

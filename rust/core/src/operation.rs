@@ -11,6 +11,7 @@ use crate::fork;
 use crate::request::Request;
 use crate::ring::Ring;
 use crate::status::Status;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -231,6 +232,15 @@ impl Hold {
     }
 }
 
+thread_local! {
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is telling somebody of an end right now: it may be a device's own, and must not wait for that.
+pub fn is_telling() -> bool {
+    TELLING.get()
+}
+
 /// Operations withdrawn so far in this process: tells a queue that looking for cancelled requests may be worth it.
 pub static WITHDRAWN: AtomicU64 = AtomicU64::new(0);
 
@@ -328,7 +338,9 @@ impl Operation {
 
     fn tell_port(self: &Arc<Self>) {
         if let Some(port) = &self.port {
+            let outer = TELLING.replace(true);
             port.told(self);
+            TELLING.set(outer);
         }
     }
 

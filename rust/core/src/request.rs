@@ -68,6 +68,8 @@ pub struct Body {
     pub lane: Lane,
     /// It was bound to its device by the caller: nothing else is tried.
     pub is_bound: bool,
+    /// Whether its device has counted it as given to its engine.
+    pub is_started: bool,
     /// False once it is completed: its budget is returned and its operation told.
     open: bool,
     /// Whether it holds some of its queue's budget.
@@ -186,6 +188,7 @@ impl Body {
 
     /// Gives back what it holds of its device's queue.
     pub fn leave_device(&mut self) {
+        self.is_started = false;
         self.count(false);
         if std::mem::replace(&mut self.budgeted, false) {
             self.place.device.queue.release(1, self.bytes);
@@ -217,6 +220,7 @@ impl Request {
             attempts: 1,
             lane: Lane::Queued,
             is_bound: false,
+            is_started: false,
             open: true,
             budgeted: false,
             counted: false,
@@ -495,6 +499,7 @@ impl Drop for Body {
             attempts: self.attempts,
             lane: self.lane,
             is_bound: self.is_bound,
+            is_started: self.is_started,
             open: true,
             budgeted: std::mem::replace(&mut self.budgeted, false),
             counted: std::mem::replace(&mut self.counted, false),

@@ -167,6 +167,17 @@ pub fn fill(request: &mut Request, cargo: Source, stage: Stage) -> Outcome<()> {
     Ok(())
 }
 
+/// Lets the last stage write where the caller wants the end, if its result is the end.
+pub fn aim(request: &mut Request) {
+    let is_last = |journey: &Journey| journey.rest.is_empty() && journey.role == Role::Replace && !journey.asks;
+    let journey = request.journey.as_mut().filter(|journey| is_last(journey));
+    if let Some(target) = journey.and_then(|journey| journey.target.take())
+        && let Some(unit) = request.units.first_mut()
+    {
+        unit.output = target;
+    }
+}
+
 /// Looks whether the device that a request is at takes its units as they are: lengths, mostly.
 pub fn check(request: &Request) -> Outcome<()> {
     let (Work::Transform { direction, max_output }, Some(transform)) = (&request.work, request.place.transform())
@@ -287,14 +298,7 @@ fn next(
     if let Err(status) = fill(&mut request, cargo, stage) {
         return Err((request, status));
     }
-    let asks_no_more =
-        request.journey.as_ref().is_some_and(|j| j.rest.is_empty() && j.role == Role::Replace && !j.asks);
-    if asks_no_more
-        && let Some(target) = request.journey.as_mut().and_then(|journey| journey.target.take())
-        && let Some(unit) = request.units.first_mut()
-    {
-        unit.output = target; // the last one writes where the caller wants it
-    }
+    aim(&mut request);
     let before = Arc::clone(&request.place.device);
     request = layer.seat(request, true)?;
     let stays = is_here && Arc::ptr_eq(&before, &request.place.device) && before.engine.chains();

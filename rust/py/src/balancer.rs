@@ -151,14 +151,14 @@ impl core::Balancer for Foreign {
     }
 
     fn rehash(&self, event: Event<'_>) -> bool {
-        let (word, device) = match event {
-            Event::Arrived(device) => ("arrived", device),
-            Event::Broke(device) => ("broke", device),
-            Event::Left(device) => ("left", device),
+        let word = match event {
+            Event::Arrived(_) => "arrived",
+            Event::Broke(_) => "broke",
+            Event::Left(_) => "left",
         };
         let asked = Python::try_attach(|py| {
             let object = self.object.bind(py);
-            let answer = object.call_method1("rehash", (word, device));
+            let answer = object.call_method1("rehash", (word,));
             answer.and_then(|answer| if answer.is_none() { Ok(true) } else { answer.is_truthy() }).unwrap_or_else(
                 |error| {
                     error.write_unraisable(py, Some(object));

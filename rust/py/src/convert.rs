@@ -55,7 +55,8 @@ where
 pub fn deadline(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
     match seconds {
         None => Ok(None),
-        Some(seconds) if seconds == f64::INFINITY => Ok(None),
+        // Beyond what a clock can tell, a century say, is never.
+        Some(seconds) if seconds > 4e9 => Ok(None),
         Some(seconds) => match Duration::try_from_secs_f64(seconds) {
             Ok(deadline) => Ok(Some(deadline)),
             Err(_) => Err(Status::usage(format!("deadline is {seconds} seconds; it must be 0 or more"))).or_raise(py),

@@ -68,10 +68,17 @@ impl Told for Direct {
     }
 }
 
+/// What the dispatcher's thread does next.
+enum Errand {
+    Tell(Arc<op::Operation>),
+    /// Calls a function with an operation that was done before its caller had it.
+    Call(Py<PyAny>, Py<PyAny>),
+}
+
 /// Tells on a thread of its own, started with the first callback.
 #[derive(Default)]
 pub struct Dispatcher {
-    sender: Mutex<Option<Sender<Arc<op::Operation>>>>,
+    sender: Mutex<Option<Sender<Errand>>>,
 }
 
 impl Dispatcher {
@@ -81,14 +88,30 @@ impl Dispatcher {
         if sender.is_some() {
             return Ok(());
         }
-        let (sending, receiving) = channel::<Arc<op::Operation>>();
+        let (sending, receiving) = channel::<Errand>();
         let ports = Arc::downgrade(ports);
         std::thread::Builder::new().name("acrypto/callbacks".into()).spawn(move || {
             let direct = Direct(ports);
-            receiving.iter().for_each(|operation| direct.told(&operation));
+            receiving.iter().for_each(|errand| match errand {
+                Errand::Tell(operation) => direct.told(&operation),
+                Errand::Call(callback, operation) => {
+                    Python::try_attach(|py| call(callback.bind(py), operation.bind(py)));
+                }
+            });
         })?;
         *sender = Some(sending);
         Ok(())
+    }
+
+    /// Calls a function on the thread, which must run.
+    pub fn call(&self, callback: Py<PyAny>, operation: Py<PyAny>) {
+        self.send(Errand::Call(callback, operation));
+    }
+
+    fn send(&self, errand: Errand) {
+        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = sender.send(errand); // it fails only when the thread has ended, at exit
+        }
     }
 
     /// Ends the thread, once it has told what it was given.
@@ -100,8 +123,13 @@ impl Dispatcher {
 
 impl Told for Dispatcher {
     fn told(&self, operation: &Arc<op::Operation>) {
-        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = sender.send(Arc::clone(operation)); // it fails only when the thread has ended, at exit
-        }
+        self.send(Errand::Tell(Arc::clone(operation)));
+    }
+}
+
+/// Calls somebody's function; what it raises is told as Python tells what nobody can catch.
+pub fn call(callback: &Bound<'_, PyAny>, operation: &Bound<'_, PyAny>) {
+    if let Err(error) = callback.call1((operation,)) {
+        error.write_unraisable(callback.py(), Some(callback));
     }
 }

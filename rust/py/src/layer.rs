@@ -27,7 +27,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -212,6 +212,9 @@ impl Shared {
         }
         if is_inline {
             operation.get().settle_here(py)?;
+            // Its ring may be drained by another thread, which calls back then; one of the two does.
+            operation.get().finish(py, &operation, core.is_released());
+            self.ports.drain_threads(py);
         }
         Ok(operation)
     }
@@ -433,10 +436,9 @@ impl Layer {
                 device.queue.take(most, 1, || false)
             });
         }
-        let more = device.queue.len() > burst.len();
-        burst.iter_mut().for_each(|request| device.watch_over(request));
-        let units = burst.iter().map(|request| request.units.len() as u64).sum();
-        device.stats.started.fetch_add(units, Ordering::Relaxed);
+        let load = device.queue.load();
+        let more = load.queued + load.waiting > 0;
+        burst.iter_mut().for_each(|request| device.start_one(request));
         let last = burst.len();
         Ok(burst.into_iter().zip(1..).map(|(request, index)| Job::new(request, more || index < last)).collect())
     }

@@ -6,7 +6,7 @@
 
 use crate::buffer::Pins;
 use crate::completion::{Completion, Told};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Mode, call};
 use crate::error::{cancelled, raise};
 use crate::harvest::{Harvest, Outcome, Shape, harvest_one, harvested};
 use crate::layer::Shared;
@@ -204,10 +204,8 @@ impl Operation {
             let callback = state.rare.as_mut().and_then(|rare| rare.callback.take());
             (callback, state.take_callbacks())
         };
-        if let Some(callback) = callback
-            && let Err(error) = callback.bind(py).call1((own.bind(py),))
-        {
-            error.write_unraisable(py, Some(callback.bind(py)));
+        if let Some(callback) = callback {
+            call(callback.bind(py), own.bind(py));
         }
         self.schedule(py, own.bind(py), callbacks);
     }
@@ -215,8 +213,13 @@ impl Operation {
     /// Waits until it is done, as who asked for `inline` wants it.
     pub fn settle_here(&self, py: Python<'_>) -> PyResult<()> {
         let Some(core) = &self.core else { return Ok(()) };
-        while !py.detach(|| core.wait(Some(Duration::from_millis(100)))) {
+        let asks = lock(&self.state).rare.as_ref().is_some_and(|rare| rare.then.is_some());
+        let step = Duration::from_millis(if asks { 1 } else { 100 });
+        while !py.detach(|| core.wait(Some(step))) {
             py.check_signals()?;
+            if let Some(ports) = &self.ports {
+                ports.drain_threads(py); // its caller may be asked for more stages, and that is us
+            }
         }
         while !self.refresh(py) {
             py.detach(std::thread::yield_now);
@@ -229,13 +232,19 @@ impl Operation {
         self.refresh(py) && !std::mem::replace(&mut lock(&self.state).rare().is_reaped, true)
     }
 
-    /// Calls `callback` for an operation that was done before its caller had it.
-    pub fn call_back(own: &Bound<'_, Self>, delivery: Delivery) {
-        if let Some(callback) = delivery.callback
-            && let Err(error) = callback.bind(own.py()).call1((own,))
-        {
-            error.write_unraisable(own.py(), Some(callback.bind(own.py())));
+    /// Calls back for an operation that was done before its caller had it: at once if that is what `inline` was asked
+    /// for, else off the caller's stack.
+    pub fn call_back(own: &Bound<'_, Self>, ports: &Arc<Ports>, delivery: Delivery) -> PyResult<()> {
+        let Some(callback) = delivery.callback else { return Ok(()) };
+        match &own.get().event_loop {
+            _ if delivery.mode == Mode::Inline => call(callback.bind(own.py()), own),
+            Some(event_loop) => drop(event_loop.call_method1(own.py(), "call_soon", (callback, own))?),
+            None => {
+                ports.start_dispatcher()?;
+                ports.dispatcher.call(callback, own.clone().into_any().unbind());
+            }
         }
+        Ok(())
     }
 
     /// Asks the caller of a route whether there is more to do, and goes on.

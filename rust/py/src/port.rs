@@ -108,13 +108,19 @@ impl Ports {
         Ok(match (delivery.mode, event_loop) {
             (Mode::Poll, _) => Arc::<Port>::clone(&self.polled),
             (Mode::Direct, _) => Arc::new(Direct(Arc::downgrade(self))),
+            // Whoever asked for it is there when it ends, and looks.
+            (Mode::Inline, _) => Arc::<Port>::clone(&self.threads),
             (_, Some(event_loop)) => self.port(event_loop)?,
             (_, None) if delivery.calls() => {
-                self.dispatcher.start(self).map_err(|error| PyOSError::new_err(error.to_string()))?;
+                self.start_dispatcher()?;
                 Arc::<Dispatcher>::clone(&self.dispatcher)
             }
             (_, None) => Arc::<Port>::clone(&self.threads),
         })
+    }
+
+    pub fn start_dispatcher(self: &Arc<Self>) -> PyResult<()> {
+        self.dispatcher.start(self).map_err(|error| PyOSError::new_err(error.to_string()))
     }
 
     /// The ring that serves this loop. Registers it with a loop that is new.

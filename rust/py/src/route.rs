@@ -3,7 +3,7 @@
 use crate::buffer::Pins;
 use crate::completion::Stage as Told;
 use crate::delivery::Mode;
-use crate::error::OrRaise;
+use crate::error::{OrRaise, raise};
 use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
@@ -17,6 +17,7 @@ use acrypto_core::route::{Role, Stage};
 use acrypto_core::status::{Outcome, Status};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// Bytes of a MAC's tag, as its reverse must know before it runs.
@@ -80,57 +81,83 @@ struct Extras<'a, 'py> {
     ad: Option<&'a Bound<'py, PyAny>>,
 }
 
-impl<'py> Extras<'_, 'py> {
-    /// What is meant for one stage: the value itself if only one stage takes it, else by index or by algorithm.
-    fn of(
-        given: Option<&Bound<'py, PyAny>>,
-        index: usize,
-        name: &str,
-        takers: usize,
-        what: &str,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(given) = given else { return Ok(None) };
-        if let Ok(by_stage) = given.cast::<PyDict>() {
-            return Ok(match by_stage.get_item(index)? {
-                Some(value) => Some(value),
-                None => by_stage.get_item(name)?,
-            });
-        }
-        if takers > 1 {
-            let message =
-                format!("{takers} stages of this route take a {what}: give a dict, by stage number or by algorithm");
-            return Err(Status::usage(message)).or_raise(given.py());
-        }
-        Ok(Some(given.clone()))
-    }
+/// One sort of extra input: which stages take it, and what each of them was given.
+struct Given<'py> {
+    by_stage: HashMap<usize, Bound<'py, PyAny>>,
+}
 
+impl<'py> Given<'py> {
+    /// Takes a value for the one stage that takes it; or a dict, by stage number or by algorithm. What no stage takes is
+    /// a mistake: additional data that is dropped would look authenticated.
+    fn read(
+        py: Python<'py>,
+        given: Option<&Bound<'py, PyAny>>,
+        takers: &[(usize, &str)],
+        what: &str,
+    ) -> PyResult<Self> {
+        let mut by_stage = HashMap::new();
+        let wrong = |message: String| raise(py, &Status::usage(message));
+        let Some(given) = given else { return Ok(Self { by_stage }) };
+        let Ok(dict) = given.cast::<PyDict>() else {
+            match takers {
+                [(index, _)] => drop(by_stage.insert(*index, given.clone())),
+                [] => return Err(wrong(format!("no stage of this route takes a {what}"))),
+                _ => {
+                    let count = takers.len();
+                    let message = "stages of this route take a";
+                    return Err(wrong(format!(
+                        "{count} {message} {what}: give a dict, by stage number or by algorithm"
+                    )));
+                }
+            }
+            return Ok(Self { by_stage });
+        };
+        for (key, value) in dict.iter() {
+            let index = key.extract::<usize>().ok();
+            let name = key.extract::<String>().ok();
+            let meant: Vec<usize> = takers
+                .iter()
+                .filter(|(at, algorithm)| Some(*at) == index || Some(*algorithm) == name.as_deref())
+                .map(|(at, _)| *at)
+                .collect();
+            let [at] = meant.as_slice() else {
+                let count = meant.len();
+                let message = "stages of this route are called that and take one";
+                return Err(wrong(format!("{what} for {key}: {count} {message}")));
+            };
+            if by_stage.insert(*at, value).is_some() {
+                return Err(wrong(format!("{what} for stage {at} is given twice")));
+            }
+        }
+        Ok(Self { by_stage })
+    }
+}
+
+impl<'py> Extras<'_, 'py> {
     fn stages(
         &self,
         links: &[Link],
         is_reverse: bool,
-        first: usize,
         max_output: u64,
         pins: &mut Pins,
         py: Python<'py>,
     ) -> PyResult<Vec<Stage>> {
-        let takes = |link: &&Link| matches!(link.0.kind, Kind::Aead | Kind::Cipher);
-        let ciphers = links.iter().filter(takes).count();
-        let aeads = links.iter().filter(|link| link.0.kind == Kind::Aead).count();
+        // Numbered as the route was made, whichever way it runs.
+        let number = |position: usize| if is_reverse { links.len() - 1 - position } else { position };
+        let takers = |takes: fn(&Recipe) -> bool| -> Vec<(usize, &str)> {
+            let all = links.iter().enumerate().filter(|(_, link)| takes(&link.0));
+            all.map(|(position, link)| (number(position), link.0.name.as_str())).collect()
+        };
+        let nonces = takers(|recipe| matches!(recipe.kind, Kind::Aead | Kind::Cipher) && recipe.shape.nonce > 0);
+        let ads = takers(|recipe| recipe.kind == Kind::Aead);
+        let nonces = Given::read(py, self.nonce, &nonces, "nonce")?;
+        let ads = Given::read(py, self.ad, &ads, "ad")?;
         let mut stages = Vec::with_capacity(links.len());
         for (position, (recipe, tag_len)) in links.iter().enumerate() {
-            // Numbered as the route was made, whichever way it runs.
-            let index = first + if is_reverse { links.len() - 1 - position } else { position };
             let (direction, role) = duty(recipe, *tag_len, is_reverse).or_raise(py)?;
-            let mut nonce = None;
-            let mut ad = None;
-            if takes(&&(Arc::clone(recipe), None)) {
-                nonce = Self::of(self.nonce, index, &recipe.name, ciphers, "nonce")?;
-            }
-            if recipe.kind == Kind::Aead {
-                ad = Self::of(self.ad, index, &recipe.name, aeads, "ad")?;
-            }
-            let ad = ad.as_ref().map(|ad| pins.source(ad)).transpose()?.unwrap_or_default();
-            let extra = extra(Pins::short(nonce.as_ref())?, ad, Vec::new());
+            let index = number(position);
+            let ad = ads.by_stage.get(&index).map(|ad| pins.source(ad)).transpose()?.unwrap_or_default();
+            let extra = extra(Pins::short(nonces.by_stage.get(&index))?, ad, Vec::new());
             stages.push(Stage { bound: Arc::clone(recipe), direction, role, extra, max_output });
         }
         Ok(stages)
@@ -207,7 +234,7 @@ impl Route {
         let source = pins.source(data)?;
         let max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let extras = Extras { nonce: nonce.as_ref(), ad: ad.as_ref() };
-        let stages = extras.stages(&self.links, self.is_reverse, 0, max_output, &mut pins, py)?;
+        let stages = extras.stages(&self.links, self.is_reverse, max_output, &mut pins, py)?;
         let output = match &asked.into {
             None => core.output(),
             Some(into) => pins.output(into, &core.pool, &[&source])?,
@@ -252,7 +279,7 @@ impl Hop {
         let extras = Extras { nonce: nonce.as_ref(), ad: ad.as_ref() };
         let mut pins = Pins::default();
         let most = max_output.unwrap_or(self.layer.max_output);
-        let stages = extras.stages(&links, false, 0, most, &mut pins, py)?;
+        let stages = extras.stages(&links, false, most, &mut pins, py)?;
         let is_late = match &mut *lock(&self.more) {
             Some(more) => {
                 more.extend(stages);

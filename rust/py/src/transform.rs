@@ -175,9 +175,9 @@ impl Transform {
         let extra = extra(Pins::short(message.nonce)?, ad, Pins::short(message.tag)?);
         let mut unit = Unit { source, extra, output };
         let bytes = acrypto_core::request::cost_bytes(&unit, direction, max_output);
-        let priority = asked.wishes.priority;
+        let (priority, client) = (asked.wishes.priority, asked.wishes.client);
         let device = asked.device.as_deref();
-        let chosen = self.choose(py, &Ask { priority, device, ..Ask::of(direction, bytes) })?;
+        let chosen = self.choose(py, &Ask { priority, client, device, ..Ask::of(direction, bytes) })?;
         chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         let shape = self.shape(direction, asked.into.is_some());
         let predicted = chosen.place.costs.predict(direction, bytes);
@@ -194,7 +194,7 @@ impl Transform {
                 let result = outcome.map(|facts| (unit.output, facts));
                 let event_loop = event_loop.map(Bound::unbind);
                 let done = Py::new(py, Operation::done_one(py, event_loop, shape, result, completion))?;
-                Operation::call_back(done.bind(py), asked.delivery);
+                Operation::call_back(done.bind(py), &self.layer.ports, asked.delivery)?;
                 return Ok(done);
             }
         }
@@ -236,7 +236,8 @@ impl Transform {
         let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
         let mean = total / units.len().max(1);
         let device = asked.device.as_deref();
-        let chosen = self.choose(py, &Ask { device, priority: asked.wishes.priority, ..Ask::of(direction, mean) })?;
+        let (priority, client) = (asked.wishes.priority, asked.wishes.client);
+        let chosen = self.choose(py, &Ask { device, priority, client, ..Ask::of(direction, mean) })?;
         for unit in &units {
             chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         }
@@ -249,7 +250,7 @@ impl Transform {
             let run = || layer.run_batch(&self.recipe, &chosen, units, direction, max_output);
             let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
             let done = Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled))?;
-            Operation::call_back(done.bind(py), asked.delivery);
+            Operation::call_back(done.bind(py), &self.layer.ports, asked.delivery)?;
             return Ok(done);
         }
         let wishes = asked.wishes;

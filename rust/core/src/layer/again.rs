@@ -37,6 +37,7 @@ impl Layer {
                 priority: request.priority,
                 client: request.client,
                 tried,
+                device: request.is_bound.then_some(&*here.name),
                 here: stays.then_some(&*here),
                 ..Ask::of(direction, bytes)
             };

@@ -9,6 +9,7 @@ use crate::buffer::{Output, Pool, Source};
 use crate::cost::{Costs, Rivalry};
 use crate::device::Device;
 use crate::fork;
+use crate::operation::is_telling;
 use crate::registry::Registry;
 use crate::request::Unit;
 use crate::status::{Outcome, Status};
@@ -201,6 +202,7 @@ impl Layer {
         let own = format!("{}/", device.name);
         lock(&self.costs).retain(|key, _| !key.starts_with(&own));
         device.drain();
+        device.give_up();
         device.close();
         if was_here {
             self.happened(What::Left, device, "");
@@ -332,21 +334,26 @@ impl Layer {
     // ---- Life
 
     /// Ends everything: queued requests fail, running ones are waited for. Idempotent; does nothing in a forked child.
+    ///
+    /// Called by who is just being told of an end, perhaps on a device's own thread, it waits for nothing; the next who
+    /// closes, or drops, the layer does.
     pub fn close(&self) {
         if !self.is_ours() {
             return;
         }
-        let _turn = lock(&self.closing);
-        if self.closed.swap(true, Ordering::AcqRel) {
+        let devices = self.devices();
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            // Under the lock, or who waits for events could look before and fall asleep after this.
+            drop(lock(&self.events));
+            self.news.notify_all();
+            // All shut before any is waited for: the workers of one may be waiting for another.
+            devices.iter().for_each(|device| device.shut());
+        }
+        if is_telling() {
             return;
         }
-        // Under the lock, or who waits for events could look before and fall asleep after this.
-        drop(lock(&self.events));
-        self.news.notify_all();
+        let _turn = lock(&self.closing);
         self.alarm.close();
-        // All shut before any is waited for: the workers of one may be waiting for another.
-        let devices = self.devices();
-        devices.iter().for_each(|device| device.shut());
         devices.iter().for_each(|device| device.close());
     }
 }

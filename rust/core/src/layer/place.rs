@@ -15,6 +15,7 @@ use crate::device::{Device, State};
 use crate::engine::Limits;
 use crate::registry::{Bid, Registry, Wanted};
 use crate::status::{Outcome, Status};
+use crate::template::Shape;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 const ONLY: &str = "highest priority";
@@ -29,6 +30,8 @@ pub struct Bound {
     pub kind: alg::Kind,
     /// Whether every result is checked.
     pub verify: bool,
+    /// Its sizes, as far as the offer told them.
+    pub shape: Shape,
     wanted: Wanted,
     params: Params,
     /// Names the cost table: the algorithm and what changes its price.
@@ -265,6 +268,7 @@ impl Layer {
             name,
             kind,
             verify,
+            shape: bid.offer.shape,
             wanted,
             rivalry: self.rivalry(&cost_key),
             params,

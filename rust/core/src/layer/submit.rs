@@ -81,6 +81,8 @@ impl Layer {
         stats.count(done, 1 - done, bytes_in, bytes_out, run_ns);
         place.costs.tally.count(done, 1 - done, bytes_in, bytes_out, run_ns);
         stats.inline.fetch_add(1, Ordering::Relaxed);
+        stats.started.fetch_add(1, Ordering::Relaxed);
+        stats.finished.fetch_add(1, Ordering::Relaxed);
         let driver = transform.driver(direction);
         let told = Completion { run_ns, bytes_in, bytes_out, ..self.told(chosen, driver, Lane::Inline) };
         Some((outcome, told))
@@ -158,6 +160,8 @@ impl Layer {
         let stats = &place.device.stats;
         stats.submitted.fetch_add(num, Ordering::Relaxed);
         stats.batch.fetch_add(num, Ordering::Relaxed);
+        stats.started.fetch_add(num, Ordering::Relaxed);
+        stats.finished.fetch_add(num, Ordering::Relaxed);
         stats.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
         place.costs.tally.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
         let told = self.told(chosen, transform.driver(direction), Lane::Batch);
@@ -286,8 +290,17 @@ impl Layer {
             submitted: now,
             ..Journey::default()
         };
-        let ask = Ask { device, priority: wishes.priority, ..Ask::of(first.direction, cargo.len()) };
-        let chosen = match self.choose(&first.bound, &ask) {
+        let ask =
+            Ask { device, priority: wishes.priority, client: wishes.client, ..Ask::of(first.direction, cargo.len()) };
+        // A route that is bound to a device is so with all its stages, and learns now if it has one of them not.
+        let all_there = match device {
+            None => Ok(()),
+            Some(_) => journey.rest.iter().try_for_each(|stage| {
+                let ask = Ask { device, ..Ask::of(stage.direction, 0) };
+                self.choose(&stage.bound, &ask).map(|_| ())
+            }),
+        };
+        let chosen = match all_there.and_then(|()| self.choose(&first.bound, &ask)) {
             Ok(chosen) => chosen,
             Err(status) => {
                 hold.waive();
@@ -297,7 +310,10 @@ impl Layer {
         let work = Work::Transform { direction: first.direction, max_output: first.max_output };
         let mut request = Request::new(Arc::clone(&chosen.place), work, vec![unit], hold, chosen.reason);
         request.journey = Some(Box::new(journey));
-        let filled = crate::route::fill(&mut request, cargo, first).and_then(|()| crate::route::check(&request));
+        let filled = crate::route::fill(&mut request, cargo, first).and_then(|()| {
+            crate::route::aim(&mut request);
+            crate::route::check(&request)
+        });
         if let Err(status) = filled {
             request.waive();
             return Err(status);
