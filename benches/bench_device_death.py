@@ -1,4 +1,4 @@
-"""What deaths cost: a mixed load over software and three simulated devices, one of which dies every second; and without."""
+"""What deaths cost: a mixed load over software and simulated devices, without deaths, and with one every second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from measure import ROOT, Report
 
 sys.path.insert(0, str(ROOT))
 
-from tests.faults.storm import COROUTINES, MORTALS, THREADS, Storm  # noqa: E402 - it lies beside the tests, its first users
+from tests.faults.storm import COROUTINES, MORTALS, THREADS, Storm
 
 SECONDS = 60.0
 EVERY = 1.0
@@ -29,7 +29,9 @@ def main() -> None:
     report.add("deaths", storm.deaths.total(), "", mark="", met=None)
     report.add("requests done more than once", storm.again, "", mark="", met=None)
     report.add("load without deaths", calm.rate(), "1/s", mark="", met=None)
-    report.add("load with a death each second (peer: without)", storm.rate(), "1/s", mark="", met=None, peer=calm.rate())
+    report.add(
+        "load with a death each second (peer: without)", storm.rate(), "1/s", mark="", met=None, peer=calm.rate()
+    )
     report.finish()
 
 

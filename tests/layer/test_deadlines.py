@@ -42,7 +42,10 @@ def test_what_was_never_measured_is_tried() -> None:
 @pytest.mark.parametrize("where", ["running", "queued", "waiting"])
 def test_it_ends_in_time_though_its_device_is_stuck(where: str, gate: Gate) -> None:
     with acrypto.open([gate], settings=acrypto.Settings(queue_operations=2)) as layer:
-        ahead = [layer.digest("sha256", b"x") for _ in range({"running": 0, "queued": 1, "waiting": 2}[where])]
+        ahead = []
+        for _ in range({"running": 0, "queued": 1, "waiting": 2}[where]):
+            ahead.append(layer.digest("sha256", b"x"))
+            assert gate.arrived.wait(60)  # one is in its hands before the next one comes
         source = bytearray(b"late")
         late = layer.digest("sha256", source, deadline=0.05)
         assert gate.arrived.wait(60)

@@ -57,7 +57,7 @@ def test_hazard_07_buffers_are_kept_until_verification_ends() -> None:
     source = bytearray(MESSAGES[7] * 100)
     with opened(card, "software", balancer="failover", workers=1) as layer:
         transform = layer.transform("deflate", verify=True)
-        busy = layer.compress("gzip", acrypto.random(1 << 20) * 16, level=9, device="software0")
+        busy = layer.compress("gzip", acrypto.random(1 << 20) * 32, level=9, device="software0")
         assert until(lambda: device(layer, "software0").queued == 0)
         operation = transform.compress(source)
         card.wait_for(1)

@@ -181,12 +181,8 @@ def test_atomic_alloc_vs_create_and_add() -> None:
 @pytest.mark.slow
 def test_safe_device_removal() -> None:
     """Removed under load from four threads: no callback is lost or comes twice, and no later session goes there."""
-    leaving, staying, calls = (
-        Simulated(name="leaving", latency_us=50.0, depth=8, algorithms=["sha256"]),
-        "software",
-        Calls(),
-    )
-    with opened(leaving, staying, balancer="round_robin") as layer:
+    leaving, calls = Simulated(name="leaving", latency_us=50.0, depth=8, algorithms=["sha256"]), Calls()
+    with opened(leaving, "software", balancer="round_robin") as layer:
         transform = layer.transform("sha256")
         started, operations = threading.Barrier(5), [[] for _ in range(4)]
 

@@ -12,6 +12,7 @@ from tests.layer.laws import PATIENCE, Keeper, opened, ran_on
 
 import acrypto
 from acrypto import _core
+from acrypto.engines.base import Engine
 from acrypto.engines.simulated import Simulated
 from acrypto.model.offers import Limits
 
@@ -19,29 +20,24 @@ MESSAGES = [b"%d" % number * 50 for number in range(100)]
 RIGHT = [hashlib.sha256(message).digest() for message in MESSAGES]
 
 
+@pytest.mark.parametrize("inline_us", [0.0, 1e9])
 @pytest.mark.parametrize("engine", ["software", "simulated", "python"])
-def test_sync_async_bridge(run: Run, engine: str) -> None:
+def test_sync_async_bridge(run: Run, engine: str, inline_us: float) -> None:
     """One caller blocks and another awaits, over an engine that computes on the spot and over those that come back."""
-    chosen = {
-        "software": "software",
-        "simulated": Simulated(latency_us=1.0, algorithms=["sha256"]),
-        "python": Keeper(),
-    }[engine]
-    if isinstance(chosen, Keeper):
-        chosen.open()
+    keeper = Keeper()
+    keeper.open()
+    card = Simulated(latency_us=1.0, algorithms=["sha256"])
+    engines: dict[str, Engine | str] = {"software": "software", "simulated": card, "python": keeper}
 
     async def main(layer: acrypto.Layer) -> None:
         assert await asyncio.gather(*(layer.digest("sha256", message) for message in MESSAGES)) == RIGHT
         assert [await layer.digest("sha256", message) for message in MESSAGES[:9]] == RIGHT[:9]
 
-    for inline_us in (0.0, 1e9):
-        if isinstance(chosen, Keeper) and inline_us:
-            break  # an instance is opened once
-        with acrypto.open([chosen], settings=acrypto.Settings(inline_us=inline_us)) as layer:
-            assert [layer.digest("sha256", message).wait(PATIENCE) for message in MESSAGES] == RIGHT
-            run(main(layer))
-        if engine != "software":
-            break
+    with opened(engines[engine], inline_us=inline_us) as layer:
+        assert [layer.digest("sha256", message).wait(PATIENCE) for message in MESSAGES] == RIGHT
+        run(main(layer))
+        [row] = layer.devices()
+        assert bool(row.inline) == (engine == "software" and inline_us > 0)
 
 
 def test_driver_api_with_capabilities() -> None:

@@ -1,4 +1,4 @@
-"""What the state machine of devices is made of: messages with their right answers, devices of every manner, requests."""
+"""What the state machine of devices is made of: messages and their right answers, devices of every manner, requests."""
 
 from __future__ import annotations
 
@@ -213,8 +213,8 @@ class Asked:
             errors.append(acrypto.DeviceLost)  # an engine that kept it could write there still
         if self.wishes.get("deadline") is not None:
             errors.append(acrypto.DeadlineExceeded)
-        if self.was_pending_at_close:
-            errors.append(acrypto.ClosedError)
+        if self.was_pending_at_close:  # what fails then is not done again any more
+            errors += [acrypto.ClosedError, acrypto.DeviceLost, acrypto.EngineError, acrypto.InternalError]
         return tuple(errors)
 
     def is_right(self, result: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Devices come, go, fail, die and come back while requests of every sort are under way: nothing is lost or told twice."""
+"""Devices come, go, fail, die and come back while requests of every sort are under way: none is lost or told twice."""
 
 from __future__ import annotations
 
@@ -148,10 +148,10 @@ class Machine(RuleBasedStateMachine):
         if isinstance(engine, Written):
             manner, engine.manner = engine.manner, "good"
             return manner
-        engine.revive()
         turned = CHARACTERS.get(engine.name.split("-")[0], ({}, {}))[1]
         for knob in turned:
             engine.tune(knob, 20.0 if knob == "latency_us" else 0.0)
+        engine.revive()  # now it loses no more, and what it has lost it lets go of
         return turned
 
     def ill(self, engine: Any, manner: Any) -> None:
@@ -376,7 +376,7 @@ def _unraisable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 LIMITS = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 
 

@@ -75,6 +75,8 @@ pub struct Stats {
     pub cancelled: AtomicU64,
     /// Times the engine took fewer requests than offered.
     pub refused: AtomicU64,
+    /// Requests that may not wait, and found no room.
+    pub bounced: AtomicU64,
     /// Completions beyond the first, ignored.
     pub duplicates: AtomicU64,
     /// Requests that went on elsewhere after they had failed here.
@@ -463,7 +465,21 @@ impl Device {
                     drop(burst); // dropping a request sends it elsewhere, or fails its operation
                 } else {
                     self.queue.put_back(burst);
+                    self.sweep();
                     std::thread::sleep(Duration::from_micros(50));
+                }
+            }
+        }
+    }
+
+    /// Sends elsewhere what came, or was put back, while the device went out of use.
+    pub fn sweep(&self) {
+        match self.state() {
+            State::Up | State::Suspect | State::Trickle => {}
+            State::Broken => self.lose_queued(),
+            State::Quarantined | State::Draining | State::Closed => {
+                if let Some(layer) = self.home() {
+                    layer.move_queued(self);
                 }
             }
         }
@@ -473,20 +489,29 @@ impl Device {
     pub fn hand_over(&self, burst: &mut VecDeque<Request>) {
         burst.iter_mut().for_each(|request| self.start_one(request));
         self.engine.submit(burst);
-        for refused in burst.iter_mut() {
-            if let Some(watch) = refused.watch.take() {
-                watch.came_back();
+        // What was refused is ours again, unless it was given up and replaced meanwhile.
+        let refused = std::mem::take(burst);
+        for mut request in refused {
+            if request.watch.take().is_none_or(|watch| watch.came_back()) {
+                burst.push_back(request);
+            } else {
+                request.discard();
             }
         }
     }
 
     /// A request is given to the engine: it is counted once, however often that has no room for it.
     pub fn start_one(&self, request: &mut Request) {
-        if !std::mem::replace(&mut request.is_started, true) {
-            self.stats.started.fetch_add(request.units.len() as u64, Ordering::Relaxed);
-        }
+        self.count_start(request);
         if self.engine.may_lose() {
             self.watch_over(request);
+        }
+    }
+
+    /// Counts a request as begun here.
+    pub fn count_start(&self, request: &mut Request) {
+        if !std::mem::replace(&mut request.is_started, true) {
+            self.stats.started.fetch_add(request.units.len() as u64, Ordering::Relaxed);
         }
     }
 
@@ -505,11 +530,27 @@ impl Device {
     fn watch(self: Arc<Self>) {
         while self.state() != State::Closed {
             self.send_away(self.options.lost_after);
+            self.bury();
             let nap = self.options.lost_after / 4;
             let watched = lock(&self.watched);
             if self.state() != State::Closed {
                 drop(self.bedtime.wait_timeout(watched, nap).unwrap_or_else(PoisonError::into_inner));
             }
+        }
+    }
+
+    /// Breaks a device that keeps what it was given and completes nothing, while others wait for it.
+    fn bury(&self) {
+        let age = self.options.lost_after;
+        let now = self.opened.elapsed();
+        let is_silent = now.saturating_sub(Duration::from_nanos(self.last_completed.load(Ordering::Relaxed))) >= age;
+        if !is_silent || self.kept_back() == 0 || !self.is_running() {
+            return;
+        }
+        let mut is_waited_for = false;
+        self.queue.for_each(|request, _| is_waited_for |= request.submitted.elapsed() >= age);
+        if is_waited_for {
+            self.break_down();
         }
     }
 

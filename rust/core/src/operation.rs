@@ -225,8 +225,9 @@ impl Hold {
         if !operation.is_pending() {
             return Err(request);
         }
-        *slot = Slot::Paused(request);
+        let before = std::mem::replace(&mut *slot, Slot::Paused(request));
         drop(slot);
+        drop(before); // outside the lock: a request lets go of the operation
         operation.tell_port();
         Ok(())
     }

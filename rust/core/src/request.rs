@@ -113,7 +113,8 @@ impl Item for Request {
         self.client
     }
     fn is_movable(&self) -> bool {
-        !self.is_bound && self.bound.is_some() && matches!(self.work, Work::Transform { .. })
+        let may_move = self.bound.as_ref().is_some_and(|bound| !bound.is_proof());
+        !self.is_bound && may_move && matches!(self.work, Work::Transform { .. })
     }
     fn most_operations(&self) -> usize {
         self.place.limits.queue
@@ -159,13 +160,20 @@ impl Body {
         }
     }
 
-    /// Why the request must not be started any more, if it must not.
-    pub fn must_not_start(&self) -> Option<Status> {
+    /// Why nobody needs it any more, if that is so.
+    pub fn is_over(&self) -> Option<Status> {
         if !self.operation().is_pending() {
             return Some(Status::Cancelled); // or given up: either way its caller has gone
         }
-        let left = self.deadline?.checked_duration_since(Instant::now());
-        let Some(left) = left else { return Some(Status::DeadlineExceeded) };
+        self.deadline.filter(|deadline| *deadline <= Instant::now()).map(|_| Status::DeadlineExceeded)
+    }
+
+    /// Why the request must not be started any more, if it must not.
+    pub fn must_not_start(&self) -> Option<Status> {
+        if let Some(status) = self.is_over() {
+            return Some(status);
+        }
+        let left = self.deadline?.saturating_duration_since(Instant::now());
         match self.work {
             // What has been measured often enough to be sure is not begun in vain.
             Work::Transform { direction, max_output } => {
@@ -188,7 +196,6 @@ impl Body {
 
     /// Gives back what it holds of its device's queue.
     pub fn leave_device(&mut self) {
-        self.is_started = false;
         self.count(false);
         if std::mem::replace(&mut self.budgeted, false) {
             self.place.device.queue.release(1, self.bytes);
@@ -310,6 +317,12 @@ impl Request {
         }
         let finished = Instant::now();
         let came_back = self.watch.take().is_none_or(|watch| watch.came_back());
+        if !came_back {
+            // Another has taken its place, and is the only one that ends the operation.
+            self.place.device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
+            self.discard();
+            return None;
+        }
         let layer = self.bound.as_ref().and_then(|bound| bound.layer());
         let mut judged = (started, finished);
         let mut was_checked = false;
@@ -333,12 +346,7 @@ impl Request {
             // The budget first: whoever learns of the completion may submit at once and must find room.
             self.leave_device();
         }
-        if !came_back && results.iter().flatten().count() < results.len() {
-            // Another does it already, and has not failed yet.
-            self.discard();
-            return None;
-        }
-        if came_back && let Some(layer) = &layer {
+        if let Some(layer) = &layer {
             match layer.redo(self, results) {
                 Ok(()) => return None,
                 Err((request, left)) => (self, results) = (request, left),
@@ -357,6 +365,9 @@ impl Request {
 
     /// Counts an attempt on the device that made it, and tells what was learnt of its costs.
     fn account(&self, results: &[UnitResult], started: Instant, finished: Instant) {
+        if !self.is_started {
+            return; // it ended before anybody began with it
+        }
         let run_ns = finished.saturating_duration_since(started).as_nanos() as u64;
         let waited = started.saturating_duration_since(self.submitted).as_nanos() as u64;
         let bytes_in = self.source_bytes();
@@ -396,7 +407,7 @@ impl Request {
         self.open = false;
         let device = Arc::clone(&self.place.device);
         let mut results = results;
-        if let Some(kept) = self.journey.as_mut().and_then(|journey| journey.kept.take()) {
+        if let Some(kept) = self.journey.as_mut().and_then(|journey| journey.kept.take()?.take()) {
             results = kept.merge(results);
         }
         let (mut started, mut submitted) = (started, self.submitted);

@@ -15,7 +15,7 @@ use crate::operation::{Hold, RouteTold, StageTold, UnitResult};
 use crate::request::{Extra, Request, Unit, Work};
 use crate::status::{Outcome, Status};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// What becomes of a stage's result.
@@ -47,7 +47,20 @@ pub struct Kept {
     results: Vec<Option<UnitResult>>,
 }
 
+/// Shared with a spare, so that whoever ends the operation has them.
+pub struct SharedKept(Mutex<Option<Kept>>);
+
+impl SharedKept {
+    pub fn take(&self) -> Option<Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 impl Kept {
+    pub fn share(self) -> Arc<SharedKept> {
+        Arc::new(SharedKept(Mutex::new(Some(self))))
+    }
+
     /// Splits results into those that stand and, for the others, the indices of their units.
     pub fn split(results: Vec<UnitResult>, is_over: impl Fn(&UnitResult) -> bool) -> (Self, Vec<usize>) {
         let mut again = Vec::new();
@@ -81,7 +94,7 @@ impl Kept {
 pub struct Journey {
     /// Numbers of the devices that failed at this stage.
     pub tried: Vec<u32>,
-    pub kept: Option<Kept>,
+    pub kept: Option<Arc<SharedKept>>,
     /// Whether this is a route, or just a request that had to be done again.
     pub is_route: bool,
     pub role: Role,
@@ -117,13 +130,13 @@ impl Default for Journey {
 impl Journey {
     /// A copy for a second try, unless that could write where the first one still does.
     pub fn spare(&self) -> Option<Self> {
-        if self.target.is_some() || self.kept.is_some() {
+        if self.target.is_some() {
             return None;
         }
         let told = RouteTold { stages: self.told.stages.clone(), digests: self.told.digests.clone() };
         Some(Self {
             tried: self.tried.clone(),
-            kept: None,
+            kept: self.kept.clone(),
             target: None,
             rest: self.rest.clone(),
             told,
@@ -304,6 +317,7 @@ fn next(
     let stays = is_here && Arc::ptr_eq(&before, &request.place.device) && before.engine.chains();
     if stays {
         request.submitted = Instant::now();
+        before.count_start(&mut request);
         return Ok(Step::Here(request));
     }
     layer.enqueue_one(request)?;

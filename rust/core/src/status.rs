@@ -44,9 +44,9 @@ impl Status {
         Self::Usage(message.into())
     }
 
-    /// Whether the same request may succeed on another device, or here a little later.
+    /// Whether the same request may succeed on another device.
     pub fn retryable(&self) -> bool {
-        matches!(self, Self::DeviceLost(_) | Self::Engine { .. } | Self::QueueFull(_))
+        matches!(self, Self::DeviceLost(_) | Self::Engine { .. } | Self::Internal(_))
     }
 }
 

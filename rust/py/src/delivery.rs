@@ -12,7 +12,9 @@ use acrypto_core::operation::{self as op, Told};
 use acrypto_core::status::{Outcome, Status};
 use pyo3::prelude::*;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// See the head of this file.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +70,9 @@ impl Told for Direct {
     }
 }
 
+/// How long a closing layer waits for functions that it called.
+const LET_GO: Duration = Duration::from_secs(10);
+
 /// What the dispatcher's thread does next.
 enum Errand {
     Tell(Arc<op::Operation>),
@@ -79,6 +84,9 @@ enum Errand {
 #[derive(Default)]
 pub struct Dispatcher {
     sender: Mutex<Option<Sender<Errand>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Who tells when the thread has ended.
+    direct: OnceLock<Direct>,
 }
 
 impl Dispatcher {
@@ -90,7 +98,8 @@ impl Dispatcher {
         }
         let (sending, receiving) = channel::<Errand>();
         let ports = Arc::downgrade(ports);
-        std::thread::Builder::new().name("acrypto/callbacks".into()).spawn(move || {
+        let _ = self.direct.set(Direct(Weak::clone(&ports))); // they are always the same
+        let thread = std::thread::Builder::new().name("acrypto/callbacks".into()).spawn(move || {
             let direct = Direct(ports);
             receiving.iter().for_each(|errand| match errand {
                 Errand::Tell(operation) => direct.told(&operation),
@@ -100,6 +109,7 @@ impl Dispatcher {
             });
         })?;
         *sender = Some(sending);
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
 
@@ -108,22 +118,34 @@ impl Dispatcher {
         self.send(Errand::Call(callback, operation));
     }
 
-    fn send(&self, errand: Errand) {
-        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = sender.send(errand); // it fails only when the thread has ended, at exit
-        }
+    /// False if the thread has ended.
+    fn send(&self, errand: Errand) -> bool {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sender.is_some_and(|sender| sender.send(errand).is_ok())
     }
 
-    /// Ends the thread, once it has told what it was given.
-    pub fn stop(&self) {
+    /// Ends the thread, once it has told what it was given; waits for that, but not for ever: it runs others' functions.
+    pub fn stop(&self, py: Python<'_>) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(sender);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            let until = Instant::now() + LET_GO;
+            py.detach(|| {
+                while !thread.is_finished() && Instant::now() < until {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            });
+        }
     }
 }
 
 impl Told for Dispatcher {
     fn told(&self, operation: &Arc<op::Operation>) {
-        self.send(Errand::Tell(Arc::clone(operation)));
+        let is_sent = self.send(Errand::Tell(Arc::clone(operation)));
+        if let Some(direct) = self.direct.get().filter(|_| !is_sent) {
+            direct.told(operation);
+        }
     }
 }
 

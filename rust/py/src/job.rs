@@ -79,10 +79,11 @@ impl Job {
         self.direction
     }
 
-    /// Whether it still wants to be completed; false if it was cancelled or expired before it came here.
+    /// Whether it still wants to be completed; false if it was cancelled or expired before it came here, or was done
+    /// elsewhere since.
     #[getter]
     fn is_open(&self) -> bool {
-        lock(&self.request).is_some()
+        lock(&self.request).as_ref().is_some_and(is_wanted)
     }
 
     /// The transform's parameters by name, the key among them.
@@ -134,6 +135,7 @@ impl Job {
     /// Ends the request: one result for each unit, bytes or an exception of ours. Returns false if it was ended before.
     fn complete(&self, py: Python<'_>, results: Bound<'_, PyList>) -> PyResult<bool> {
         let Some(mut request) = self.take() else { return Ok(false) };
+        let is_wanted = is_wanted(&request);
         let given = results.len();
         let mut ended: Vec<UnitResult> = Vec::with_capacity(request.units.len());
         for (index, unit) in request.units.iter_mut().enumerate() {
@@ -152,8 +154,13 @@ impl Job {
         }
         let started = self.started;
         py.detach(|| request.complete(ended, started));
-        Ok(true)
+        Ok(is_wanted)
     }
+}
+
+/// Whether a request was neither given up nor done elsewhere meanwhile.
+fn is_wanted(request: &Request) -> bool {
+    request.watch.as_ref().is_none_or(|watch| watch.is_away())
 }
 
 /// The status that an exception given by a Python engine stands for.

@@ -277,7 +277,7 @@ impl Ports {
     pub fn drain_all(&self, py: Python<'_>) {
         self.drain(py, &self.threads);
         self.poll(py, usize::MAX);
-        self.dispatcher.stop();
+        self.dispatcher.stop(py);
         self.forget_closed(py);
         let ports: Vec<Arc<Port>> = lock(&self.loops).iter().map(|known| Arc::clone(&known.port)).collect();
         for port in ports {

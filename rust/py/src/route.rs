@@ -122,8 +122,9 @@ impl<'py> Given<'py> {
                 .collect();
             let [at] = meant.as_slice() else {
                 let count = meant.len();
-                let message = "stages of this route are called that and take one";
-                return Err(wrong(format!("{what} for {key}: {count} {message}")));
+                let known: Vec<&str> = takers.iter().map(|(_, algorithm)| *algorithm).collect();
+                let known = known.join(", ");
+                return Err(wrong(format!("{what} for {key}: {count} stages of that name take one, of {known}")));
             };
             if by_stage.insert(*at, value).is_some() {
                 return Err(wrong(format!("{what} for stage {at} is given twice")));

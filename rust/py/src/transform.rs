@@ -146,8 +146,8 @@ impl Transform {
     /// Where it goes. What was not met yet is compiled without the GIL, for that may have to wait.
     fn choose(&self, py: Python<'_>, ask: &Ask<'_>) -> PyResult<Chosen> {
         let core = &self.layer.core;
-        if core.is_met(&self.recipe) {
-            return core.choose(&self.recipe, ask).or_raise(py);
+        if let Some(chosen) = core.choose_met(&self.recipe, ask) {
+            return chosen.or_raise(py);
         }
         py.detach(|| core.choose(&self.recipe, ask)).or_raise(py)
     }

@@ -49,6 +49,7 @@ fn device_row<'py>(py: Python<'py>, device: &Device) -> PyResult<Bound<'py, PyDi
         ("finished", &stats.finished),
         ("cancelled", &stats.cancelled),
         ("refused", &stats.refused),
+        ("bounced", &stats.bounced),
         ("duplicates", &stats.duplicates),
         ("redone", &stats.redone),
         ("spilled", &stats.spilled),

@@ -69,6 +69,8 @@ class Care:
             if engine is not None:
                 engine.revive()
             self._native.revive_device(name)
+        elif state != "quarantined":
+            return []
         failed = self._registry.prove_device(name)
         if not failed:
             self._native.readmit_device(name)

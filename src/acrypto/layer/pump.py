@@ -47,6 +47,7 @@ class Pump(threading.Thread):
             accepted = self._offer(list(waiting))
             for _ in range(min(accepted, len(waiting))):
                 waiting.popleft()
+            waiting = deque(job for job in waiting if job.is_open)  # some may have gone elsewhere meanwhile
             if waiting and self._closing.wait(RETRY):
                 return False  # what is dropped here ends with DeviceLost
         return going_on

@@ -20,7 +20,8 @@ class Device:
         max_operations, max_bytes, priorities: the budget; priorities that have a list of their own.
         submitted, started, completed, failed, finished, cancelled: units of work: given to it, begun, done and failed
             by its engine, ended here (their caller was told), and ended after their caller had gone.
-        refused, duplicates: times the engine took less than offered; completions beyond the first, ignored.
+        refused, bounced, duplicates: times the engine took less than offered; requests that might not wait and found no
+            room; completions beyond the first, ignored.
         redone, spilled, moved: requests that went on elsewhere after failing here; that came since another was full;
             that left its queue for another's.
         lost, lied, lingering: completions that did not come; results found wrong; operations whose callers have gone
@@ -52,6 +53,7 @@ class Device:
     finished: int
     cancelled: int
     refused: int
+    bounced: int
     duplicates: int
     redone: int
     spilled: int

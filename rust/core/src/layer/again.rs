@@ -48,6 +48,7 @@ impl Layer {
             Err(status) => return Err((request, status)),
         };
         request.leave_device();
+        request.is_started = false;
         (request.place, request.reason) = (chosen.place, chosen.reason);
         if let Err(status) = crate::route::check(&request) {
             return Err((request, status));
@@ -63,8 +64,12 @@ impl Layer {
     pub fn redo(&self, mut request: Request, results: Vec<UnitResult>) -> Result<(), (Request, Vec<UnitResult>)> {
         let failure = results.iter().find_map(|result| result.as_ref().err().filter(|status| status.retryable()));
         let Some(failure) = failure.cloned() else { return Err((request, results)) };
-        let is_over = request.is_bound || !request.is_repeatable() || request.must_not_start().is_some();
-        if is_over || request.attempts >= self.settings.attempts || self.alive().is_err() {
+        if let Some(Status::DeadlineExceeded) = request.is_over() {
+            let num = results.len();
+            return Err((request, (0..num).map(|_| Err(Status::DeadlineExceeded)).collect()));
+        }
+        let is_final = request.is_bound || !request.is_repeatable() || request.is_over().is_some();
+        if is_final || request.attempts >= self.settings.attempts || self.alive().is_err() {
             return Err((request, results));
         }
         let from = Arc::clone(&request.place.device);
@@ -97,10 +102,10 @@ impl Layer {
             let left = units.into_iter().enumerate().filter(|(index, _)| again.contains(index)).map(|(_, unit)| unit);
             request.units = left.collect::<Vec<Unit>>().into();
             let journey = request.journey.get_or_insert_default();
-            journey.kept = Some(match journey.kept.take() {
+            journey.kept = Some(Kept::share(match journey.kept.take().and_then(|outer| outer.take()) {
                 Some(outer) => outer.nest(kept),
                 None => kept,
-            });
+            }));
         }
         for unit in request.units.iter_mut() {
             let written = unit.output.len();
@@ -147,7 +152,7 @@ impl Layer {
     /// The request, if it may not move or nobody takes it.
     pub fn rehome(&self, request: Request, why: &'static str) -> Result<(), Request> {
         use crate::queue::Item;
-        if !request.is_movable() || request.must_not_start().is_some() || self.alive().is_err() {
+        if !request.is_movable() || request.is_over().is_some() || self.alive().is_err() {
             return Err(request);
         }
         let from = Arc::clone(&request.place.device);
@@ -171,9 +176,8 @@ impl Layer {
             request.count(false);
             if let Err(request) = self.rehome(request, why) {
                 // Nobody else takes it: it stays, and its device does it, or fails it.
-                match self.enqueue_one(request) {
-                    Ok(()) => {}
-                    Err((request, status)) => request.fail(status),
+                if let Err((request, status)) = self.push(request) {
+                    request.fail(status);
                 }
             }
         }

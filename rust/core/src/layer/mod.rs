@@ -184,7 +184,9 @@ impl Layer {
         device.drain();
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         while device.queue.len() > device.kept_back() {
-            if until.is_some_and(|until| Instant::now() >= until) || self.alive().is_err() {
+            // Whoever is told of an end may be on the very thread that the rest waits for.
+            let is_over = until.is_some_and(|until| Instant::now() >= until);
+            if is_over || self.alive().is_err() || is_telling() {
                 return false;
             }
             std::thread::sleep(Duration::from_micros(200));

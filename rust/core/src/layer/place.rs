@@ -177,9 +177,14 @@ impl Bound {
         self.with_places(layer, <[_]>::len)
     }
 
+    /// Whether it is for one bid alone, to prove it.
+    pub fn is_proof(&self) -> bool {
+        matches!(self.wanted, Wanted::Bid(_))
+    }
+
     /// Whether it may go to a device now. A proof may go to one that waits for just that.
     fn may_use(&self, device: &Device) -> bool {
-        device.is_usable() || (matches!(self.wanted, Wanted::Bid(_)) && device.is_running())
+        device.is_usable() || (self.is_proof() && device.is_running())
     }
 
     /// What a result of it can be checked with on any thread: this crate's own form, whoever made the result.
@@ -286,9 +291,12 @@ impl Layer {
         Ok(bound)
     }
 
-    /// Whether every place has compiled it, or refused to: choosing one waits for nothing then.
-    pub fn is_met(&self, bound: &Bound) -> bool {
-        bound.with_places(self, |places| places.iter().all(|place| place.keyed.get().is_some()))
+    /// Like [`choose`](Self::choose), if every place has compiled it, or refused to: then nothing is waited for.
+    pub fn choose_met(&self, bound: &Bound, ask: &Ask<'_>) -> Option<Outcome<Chosen>> {
+        bound.with_places(self, |places| {
+            let is_met = places.iter().all(|place| place.keyed.get().is_some());
+            is_met.then(|| self.choose_in(bound, places, ask))
+        })
     }
 
     /// A place that has compiled it, whichever is the strongest.
@@ -326,7 +334,11 @@ impl Layer {
     /// Where a request of this transform goes. Meeting a device for the first time compiles for it, which for a
     /// composition may wait for an engine.
     pub fn choose(&self, bound: &Bound, ask: &Ask<'_>) -> Outcome<Chosen> {
-        bound.with_places(self, |places| match ask.device {
+        bound.with_places(self, |places| self.choose_in(bound, places, ask))
+    }
+
+    fn choose_in(&self, bound: &Bound, places: &[Arc<Place>], ask: &Ask<'_>) -> Outcome<Chosen> {
+        match ask.device {
             Some(name) => self.choose_named(bound, places, name, ask),
             None => match places {
                 [place] if bound.may_use(&place.device) && place.limits.takes(ask.direction, ask.bytes) => {
@@ -338,7 +350,7 @@ impl Layer {
                 }
                 _ => self.choose_among(bound, places, ask),
             },
-        })
+        }
     }
 
     fn choose_named(&self, bound: &Bound, places: &[Arc<Place>], name: &str, ask: &Ask<'_>) -> Outcome<Chosen> {

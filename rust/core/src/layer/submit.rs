@@ -3,7 +3,7 @@
 use super::{Ask, Bound, Chosen, Layer};
 use crate::alg::{self, Direction, Facts};
 use crate::operation::{Completion, Hold, Lane, Settled, WITHDRAWN};
-use crate::queue::Refused;
+use crate::queue::{Item, Refused};
 use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
 use crate::route::{Journey, Stage};
 use crate::status::{Outcome, Status};
@@ -325,6 +325,8 @@ impl Layer {
         let predicted = request.journey.as_ref().map_or(0, |journey| self.predict_route(&request, journey));
         if may_run_here && self.is_inline(&chosen, predicted) {
             request.lane = Lane::Inline;
+            chosen.place.device.stats.inline.fetch_add(1, Ordering::Relaxed);
+            chosen.place.device.count_start(&mut request);
             request.run();
             return Ok(());
         }
@@ -342,8 +344,19 @@ impl Layer {
         rest.fold(own, u64::saturating_add)
     }
 
-    /// Queues one request that is under way; only a closed layer gives it back.
+    /// Queues one request that is under way; only a closed queue gives it back.
     pub fn enqueue_one(&self, request: Request) -> Result<(), (Request, Status)> {
+        let device = Arc::clone(&request.place.device);
+        let is_movable = request.is_movable();
+        self.push(request)?;
+        if is_movable && !device.is_usable() {
+            device.sweep(); // it went out of use just now, after its queue had been emptied
+        }
+        Ok(())
+    }
+
+    /// Queues one request on its device, whatever state that is in.
+    pub fn push(&self, request: Request) -> Result<(), (Request, Status)> {
         let units = request.units.len() as u64;
         let device = Arc::clone(&request.place.device);
         let mut request = request;
@@ -373,6 +386,7 @@ impl Layer {
             let units = request.units.len() as u64;
             let counter = if request.lane == Lane::Batch { &stats.batch } else { &stats.queued };
             let withdrawn = WITHDRAWN.load(Ordering::Acquire);
+            let is_movable = request.is_movable();
             let first_of_many = request.gather.as_ref().is_none_or(|gather| gather.1 == 0);
             request.count(true);
             let refused = if must_not_wait && first_of_many {
@@ -384,8 +398,12 @@ impl Layer {
                 Ok(()) => {
                     counter.fetch_add(units, Ordering::Relaxed);
                     stats.submitted.fetch_add(units, Ordering::Relaxed);
+                    if is_movable && !device.is_usable() {
+                        device.sweep();
+                    }
                 }
                 Err(Refused::Full(request)) => {
+                    stats.bounced.fetch_add(units, Ordering::Relaxed);
                     let budget = device.queue.budget();
                     let most = budget.operations.min(request.place.limits.queue);
                     request.waive();
