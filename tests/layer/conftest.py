@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 import acrypto
+from acrypto.engines.simulated import Simulated
 from acrypto.testing.gate import Gate
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -64,3 +65,19 @@ def script() -> Script:
         return ended.stdout
 
     return go
+
+
+@pytest.fixture(scope="module", params=["queued", "inline", "simulated"])
+def home(request: pytest.FixtureRequest) -> Iterator[acrypto.Layer]:
+    """Layers on which routes run: through a queue, on the spot, and on something that completes later."""
+    engine = Simulated(latency_us=1.0) if request.param == "simulated" else "software"
+    inline_us = 0 if request.param == "queued" else 30.0
+    with acrypto.open([engine], settings=acrypto.Settings(workers=2, inline_us=inline_us)) as layer:
+        yield layer
+
+
+@pytest.fixture(scope="module")
+def soft() -> Iterator[acrypto.Layer]:
+    """A layer on the software engine alone that runs nothing inline."""
+    with acrypto.open(["software"], settings=acrypto.Settings(workers=2, inline_us=0)) as layer:
+        yield layer

@@ -6,6 +6,7 @@ import gc
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -369,10 +370,14 @@ class Alone(Machine):
 
 
 @pytest.fixture(autouse=True)
-def _unraisable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The strange balancer's mistakes are told there, and are wanted."""
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The strange balancer's mistakes are told there, and are wanted; so is what the log says of sick devices."""
     monkeypatch.setattr(sys, "unraisablehook", lambda _args: None)
-    logging.getLogger("acrypto").setLevel(logging.ERROR)
+    log = logging.getLogger("acrypto")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(before)
 
 
 LIMITS = settings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from acrypto.model.errors import ClosedError
+from acrypto.model.errors import ClosedError, NoEngine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ class Care:
     def revive(self, name: str) -> list[str]:
         """Brings a device back; what keeps it out, in words."""
         engine = self._devices.engines().get(name)
-        state = next((row["state"] for row in self._native.devices() if row["name"] == name), "")
+        state = next((row["state"] for row in self._native.devices() if row["name"] == name), None)
+        if state is None:
+            raise NoEngine(f"no device is called {name!r}")
         if state == "broken":
             if engine is not None:
                 engine.revive()

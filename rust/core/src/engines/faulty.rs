@@ -119,8 +119,9 @@ impl Engine for Faulty {
                 Some(Kind::Duplicate) => {
                     let (device, mut hold) = (Arc::clone(request.device()), request.hold());
                     request.run();
-                    let again = Settled::failed(Status::Cancelled, &device.name, "a duplicate");
-                    if !hold.settle(again) {
+                    // One that goes on (other parts, other stages, another try) has not ended, and cannot end twice yet.
+                    let again = || Settled::failed(Status::Cancelled, &device.name, "a duplicate");
+                    if !hold.is_pending() && !hold.settle(again()) {
                         device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
                     }
                 }
