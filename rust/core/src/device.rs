@@ -492,7 +492,7 @@ impl Device {
         // What was refused is ours again, unless it was given up and replaced meanwhile.
         let refused = std::mem::take(burst);
         for mut request in refused {
-            if request.watch.take().is_none_or(|watch| watch.came_back()) {
+            if request.take_watch().is_none_or(|watch| watch.came_back()) {
                 burst.push_back(request);
             } else {
                 request.discard();
@@ -510,7 +510,7 @@ impl Device {
 
     /// Counts a request as begun here.
     pub fn count_start(&self, request: &mut Request) {
-        if !std::mem::replace(&mut request.is_started, true) {
+        if !request.start(true) {
             self.stats.started.fetch_add(request.units.len() as u64, Ordering::Relaxed);
         }
     }
@@ -518,7 +518,7 @@ impl Device {
     /// Keeps what is needed to do a request again though its engine never gives it back.
     fn watch_over(&self, request: &mut Request) {
         let watch = Watch::over(request);
-        request.watch = Some(Arc::clone(&watch));
+        request.set_watch(Arc::clone(&watch));
         let mut all = lock(&self.watched);
         if all.len() >= 64 && all.len().is_power_of_two() {
             all.retain(|watch| watch.is_out());
@@ -548,7 +548,7 @@ impl Device {
             return;
         }
         let mut is_waited_for = false;
-        self.queue.for_each(|request, _| is_waited_for |= request.submitted.elapsed() >= age);
+        self.queue.for_each(|request, _| is_waited_for |= request.submitted().elapsed() >= age);
         if is_waited_for {
             self.break_down();
         }

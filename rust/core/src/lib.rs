@@ -16,6 +16,7 @@ pub mod ffi;
 pub mod fork;
 pub mod histogram;
 pub mod layer;
+pub mod moment;
 pub mod operation;
 pub mod queue;
 pub mod registry;

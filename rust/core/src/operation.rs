@@ -119,12 +119,13 @@ const CANCELLED: u8 = 2;
 const TOLD: u8 = 3;
 
 /// What an operation keeps for whoever comes next.
-enum Slot {
-    Empty,
-    Settled(Box<Settled>),
+enum Kept {
+    Settled(Settled),
     /// Its last stage is done, and its caller may add another before it ends.
     Paused(Request),
 }
+
+type Slot = Option<Box<Kept>>;
 
 /// See the head of this file. Shareable between threads.
 pub struct Operation {
@@ -136,8 +137,8 @@ pub struct Operation {
     turn: Condvar,
     port: Option<Arc<dyn Told>>,
     /// Names the pinned memory to whoever pins it.
-    pub token: usize,
-    generation: u64,
+    pub token: u32,
+    generation: u32,
 }
 
 /// A request's grip on its operation: as long as there is one, the caller's memory stays in place. Several requests may
@@ -193,7 +194,7 @@ impl Hold {
             let mut slot = own.slot.lock().unwrap_or_else(PoisonError::into_inner);
             let last = own.holders.fetch_sub(1, Ordering::AcqRel) == 1;
             let state = own.state.load(Ordering::Acquire);
-            let before = (state == PENDING).then(|| std::mem::replace(&mut *slot, Slot::Settled(Box::new(settled))));
+            let before = (state == PENDING).then(|| slot.replace(Box::new(Kept::Settled(settled))));
             if state == PENDING || state == TOLD {
                 own.state.store(SETTLED, Ordering::Release);
             }
@@ -225,7 +226,7 @@ impl Hold {
         if !operation.is_pending() {
             return Err(request);
         }
-        let before = std::mem::replace(&mut *slot, Slot::Paused(request));
+        let before = slot.replace(Box::new(Kept::Paused(request)));
         drop(slot);
         drop(before); // outside the lock: a request lets go of the operation
         operation.tell_port();
@@ -247,21 +248,21 @@ pub static WITHDRAWN: AtomicU64 = AtomicU64::new(0);
 
 impl Operation {
     /// A pending operation whose end and release are told to `port`, and the first hold on it.
-    pub fn new(port: Option<Arc<dyn Told>>, token: usize) -> (Arc<Self>, Hold) {
+    pub fn new(port: Option<Arc<dyn Told>>, token: u32) -> (Arc<Self>, Hold) {
         let own = Arc::new(Self::made(port, token));
         (Arc::clone(&own), Hold { operation: Some(own) })
     }
 
-    fn made(port: Option<Arc<dyn Told>>, token: usize) -> Self {
+    fn made(port: Option<Arc<dyn Told>>, token: u32) -> Self {
         Self {
             state: AtomicU8::new(PENDING),
             holders: AtomicU32::new(1),
-            slot: Mutex::new(Slot::Empty),
+            slot: Mutex::new(None),
             waiters: AtomicU32::new(0),
             turn: Condvar::new(),
             port,
             token,
-            generation: fork::generation(),
+            generation: fork::generation() as u32,
         }
     }
 
@@ -274,7 +275,7 @@ impl Operation {
 
     /// Whether this is the process that submitted it. In a forked child nobody works on it, and its locks may be held.
     pub fn is_ours(&self) -> bool {
-        self.generation == fork::generation()
+        self.generation == fork::generation() as u32
     }
 
     pub fn is_pending(&self) -> bool {
@@ -298,7 +299,7 @@ impl Operation {
             if self.state.compare_exchange(PENDING, CANCELLED, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 return false;
             }
-            std::mem::replace(&mut *slot, Slot::Empty)
+            slot.take()
         };
         WITHDRAWN.fetch_add(1, Ordering::AcqRel);
         self.wake();
@@ -314,7 +315,7 @@ impl Operation {
             if !self.is_pending() {
                 return false;
             }
-            let before = std::mem::replace(&mut *slot, Slot::Settled(Box::new(settled)));
+            let before = slot.replace(Box::new(Kept::Settled(settled)));
             self.state.store(TOLD, Ordering::Release);
             before
         };
@@ -328,12 +329,12 @@ impl Operation {
     /// The request that was put aside, if its caller is asked now.
     pub fn take_paused(&self) -> Option<Request> {
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *slot, Slot::Empty) {
-            Slot::Paused(request) => Some(request),
-            other => {
-                *slot = other;
-                None
-            }
+        match &mut *slot {
+            Some(kept) if matches!(**kept, Kept::Paused(_)) => match *slot.take()? {
+                Kept::Paused(request) => Some(request),
+                Kept::Settled(_) => None,
+            },
+            _ => None,
         }
     }
 
@@ -385,12 +386,10 @@ impl Operation {
             return None;
         }
         let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *slot, Slot::Empty) {
-            Slot::Settled(settled) => Some(*settled),
-            other => {
-                *slot = other;
-                None
-            }
+        match *slot.take()? {
+            Kept::Settled(settled) => Some(settled),
+            // What has settled is not paused any more.
+            Kept::Paused(_) => None,
         }
     }
 }

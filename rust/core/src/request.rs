@@ -12,6 +12,7 @@ use crate::alg::{Direction, Facts, Kind};
 use crate::buffer::{Output, Source};
 use crate::device::Device;
 use crate::layer::{Bound, Place};
+use crate::moment::Moment;
 use crate::operation::{Completion, Hold, Lane, Operation, Settled, UnitResult};
 use crate::queue::Item;
 use crate::route::{Journey, Step};
@@ -34,14 +35,26 @@ pub trait Stepper: Send {
     fn step(&mut self, source: &Source, output: &mut Output) -> Outcome<Facts>;
 }
 
+/// The stream that a step belongs to; boxed twice, so that all other work is small.
+pub struct Steps(pub Box<dyn Stepper>);
+
 /// What a request does.
 pub enum Work {
     /// Each unit through the transform that its place has compiled.
     Transform { direction: Direction, max_output: u64 },
     /// One unit through a stream.
-    Step(Box<dyn Stepper>),
+    Step(Box<Steps>),
     /// Looks whether what another device gave is right. See `verify.rs`.
     Check(Box<crate::verify::Checking>),
+}
+
+/// What only few requests have. They are kept small: a million of them may wait at once.
+#[derive(Default)]
+struct Rare {
+    /// Where this part's results go, if the operation was split; and the index of its first unit.
+    gather: Option<(Arc<Gather>, usize)>,
+    watch: Option<Arc<Watch>>,
+    deadline: Option<Instant>,
 }
 
 /// What a request is; see the head of this file.
@@ -51,34 +64,35 @@ pub struct Body {
     pub place: Arc<Place>,
     /// What it was submitted through, to find other places for it; none for parts of compositions.
     pub bound: Option<Arc<Bound>>,
-    /// Where this part's results go, if the operation was split; and the index of its first unit.
-    pub gather: Option<Box<(Arc<Gather>, usize)>>,
     pub journey: Option<Box<Journey>>,
+    rare: Option<Box<Rare>>,
     /// While it is in the hands of an engine that may lose it.
-    pub watch: Option<Arc<Watch>>,
-    pub deadline: Option<Instant>,
-    pub submitted: Instant,
+    submitted: Moment,
     pub reason: &'static str,
     pub bytes: usize,
-    /// By how much it is thought to delay those behind it; counted in its device's backlog while it is there.
-    pub expected_ns: u64,
+    /// By how much, in nanoseconds, it is thought to delay those behind it; counted in its device's backlog while it is
+    /// there. Seven digits are enough for a guess.
+    expected_ns: f32,
     pub priority: i32,
     pub client: u32,
-    pub attempts: u32,
+    attempts: u8,
     pub lane: Lane,
     /// It was bound to its device by the caller: nothing else is tried.
     pub is_bound: bool,
-    /// Whether its device has counted it as given to its engine.
-    pub is_started: bool,
-    /// False once it is completed: its budget is returned and its operation told.
-    open: bool,
-    /// Whether it holds some of its queue's budget.
-    budgeted: bool,
-    /// Whether it is counted in its device's backlog.
-    counted: bool,
+    /// [`OPEN`], [`BUDGETED`], [`COUNTED`], [`STARTED`].
+    marks: u8,
     /// The last field: what it keeps in place may be pointed to by those before.
     hold: Hold,
 }
+
+/// Not completed: its budget is not returned and its operation not told yet.
+const OPEN: u8 = 1;
+/// Holds some of its queue's budget.
+const BUDGETED: u8 = 2;
+/// Counted in its device's backlog.
+const COUNTED: u8 = 4;
+/// Its device has counted it as given to its engine.
+const STARTED: u8 = 8;
 
 /// See the head of this file.
 pub struct Request(Box<Body>);
@@ -107,7 +121,7 @@ impl Item for Request {
         !self.operation().is_pending()
     }
     fn set_budgeted(&mut self, holds: bool) {
-        self.budgeted = holds;
+        self.mark(BUDGETED, holds);
     }
     fn client(&self) -> u32 {
         self.client
@@ -120,7 +134,7 @@ impl Item for Request {
         self.place.limits.queue
     }
     fn queued_at(&self) -> Instant {
-        self.submitted
+        self.submitted.instant()
     }
 }
 
@@ -165,7 +179,7 @@ impl Body {
         if !self.operation().is_pending() {
             return Some(Status::Cancelled); // or given up: either way its caller has gone
         }
-        self.deadline.filter(|deadline| *deadline <= Instant::now()).map(|_| Status::DeadlineExceeded)
+        self.deadline().filter(|deadline| *deadline <= Instant::now()).map(|_| Status::DeadlineExceeded)
     }
 
     /// Why the request must not be started any more, if it must not.
@@ -173,7 +187,7 @@ impl Body {
         if let Some(status) = self.is_over() {
             return Some(status);
         }
-        let left = self.deadline?.saturating_duration_since(Instant::now());
+        let left = self.deadline()?.saturating_duration_since(Instant::now());
         match self.work {
             // What has been measured often enough to be sure is not begun in vain.
             Work::Transform { direction, max_output } => {
@@ -187,17 +201,99 @@ impl Body {
         }
     }
 
+    /// Sets a mark, and tells whether it was set.
+    fn mark(&mut self, mark: u8, is_set: bool) -> bool {
+        let before = self.marks & mark != 0;
+        self.marks = if is_set { self.marks | mark } else { self.marks & !mark };
+        before
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Where this part's results go, if the operation was split; and the index of its first unit.
+    pub fn gather(&self) -> Option<&(Arc<Gather>, usize)> {
+        self.rare.as_ref().and_then(|rare| rare.gather.as_ref())
+    }
+
+    pub fn set_gather(&mut self, gather: Option<(Arc<Gather>, usize)>) {
+        if gather.is_some() {
+            self.rare().gather = gather;
+        }
+    }
+
+    pub fn set_watch(&mut self, watch: Arc<Watch>) {
+        self.rare().watch = Some(watch);
+    }
+
+    pub fn watch(&self) -> Option<&Arc<Watch>> {
+        self.rare.as_ref().and_then(|rare| rare.watch.as_ref())
+    }
+
+    pub fn take_watch(&mut self) -> Option<Arc<Watch>> {
+        self.rare.as_mut().and_then(|rare| rare.watch.take())
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.rare.as_ref().and_then(|rare| rare.deadline)
+    }
+
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) {
+        if deadline.is_some() {
+            self.rare().deadline = deadline;
+        }
+    }
+
+    /// Since when it waits.
+    pub fn submitted(&self) -> Instant {
+        self.submitted.instant()
+    }
+
+    pub fn set_submitted(&mut self, submitted: Instant) {
+        self.submitted = Moment::of(submitted);
+    }
+
+    /// By how much it is thought to delay those behind it, in nanoseconds.
+    pub fn expected_ns(&self) -> u64 {
+        self.expected_ns as u64
+    }
+
+    /// Not to be changed while it is counted.
+    pub fn expect(&mut self, ns: u64) {
+        self.expected_ns = ns as f32;
+    }
+
+    /// How often it was tried, this time included; beyond 255 they are not counted.
+    pub fn attempts(&self) -> u32 {
+        u32::from(self.attempts)
+    }
+
+    pub fn set_attempts(&mut self, attempts: u32) {
+        self.attempts = u8::try_from(attempts).unwrap_or(u8::MAX);
+    }
+
+    /// Is tried once more.
+    pub fn count_attempt(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Notes whether its device has counted it as given to its engine, and tells whether that was so.
+    pub fn start(&mut self, is_started: bool) -> bool {
+        self.mark(STARTED, is_started)
+    }
+
     /// Counts it in its device's backlog, or no longer.
     pub fn count(&mut self, is_there: bool) {
-        if std::mem::replace(&mut self.counted, is_there) != is_there {
-            self.place.device.load_changed(self.expected_ns, is_there);
+        if self.mark(COUNTED, is_there) != is_there {
+            self.place.device.load_changed(self.expected_ns(), is_there);
         }
     }
 
     /// Gives back what it holds of its device's queue.
     pub fn leave_device(&mut self) {
         self.count(false);
-        if std::mem::replace(&mut self.budgeted, false) {
+        if self.mark(BUDGETED, false) {
             self.place.device.queue.release(1, self.bytes);
         }
     }
@@ -208,43 +304,38 @@ const SURE: u32 = 8;
 
 impl Request {
     /// A request for one place, to be adjusted by its maker.
-    pub fn new(place: Arc<Place>, work: Work, units: Vec<Unit>, hold: Hold, reason: &'static str) -> Self {
+    pub fn new(place: Arc<Place>, work: Work, units: impl Into<Units>, hold: Hold, reason: &'static str) -> Self {
         Self(Box::new(Body {
             work,
             units: units.into(),
             place,
             bound: None,
-            gather: None,
             journey: None,
-            watch: None,
-            deadline: None,
-            submitted: Instant::now(),
+            rare: None,
+            submitted: Moment::now(),
             reason,
             bytes: 0,
-            expected_ns: 0,
+            expected_ns: 0.0,
             priority: 0,
             client: 0,
             attempts: 1,
             lane: Lane::Queued,
             is_bound: false,
-            is_started: false,
-            open: true,
-            budgeted: false,
-            counted: false,
+            marks: OPEN,
             hold,
         }))
     }
 
     /// Forgets it: it was refused before it was under way, and its operation is told by whoever made it.
     pub fn waive(mut self) {
-        self.open = false;
+        self.mark(OPEN, false);
         self.count(false);
         self.hold.waive();
     }
 
     /// Forgets it: its operation is, or will be, ended otherwise.
     pub fn discard(mut self) {
-        self.open = false;
+        self.mark(OPEN, false);
         self.leave_device();
     }
 
@@ -284,7 +375,7 @@ impl Request {
                 .units
                 .iter_mut()
                 .map(|unit| {
-                    let outcome = catch_unwind(AssertUnwindSafe(|| stepper.step(&unit.source, &mut unit.output)));
+                    let outcome = catch_unwind(AssertUnwindSafe(|| stepper.0.step(&unit.source, &mut unit.output)));
                     let outcome = outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))));
                     outcome.map(|facts| (unit.take_output(), facts))
                 })
@@ -312,14 +403,16 @@ impl Request {
 
     /// What comes after an attempt; the request itself if its next stage is to run on this thread.
     fn advance(mut self, mut results: Vec<UnitResult>, started: Instant, is_here: bool) -> Option<Self> {
-        if !self.open {
+        if self.marks & OPEN == 0 {
             return None;
         }
         let finished = Instant::now();
-        let came_back = self.watch.take().is_none_or(|watch| watch.came_back());
+        let came_back = self.take_watch().is_none_or(|watch| watch.came_back());
         if !came_back {
             // Another has taken its place, and is the only one that ends the operation.
-            self.place.device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
+            if results.iter().any(Result::is_ok) {
+                self.place.device.stats.duplicates.fetch_add(1, Ordering::Relaxed); // not one that was only dropped
+            }
             self.discard();
             return None;
         }
@@ -365,11 +458,11 @@ impl Request {
 
     /// Counts an attempt on the device that made it, and tells what was learnt of its costs.
     fn account(&self, results: &[UnitResult], started: Instant, finished: Instant) {
-        if !self.is_started {
+        if self.marks & STARTED == 0 {
             return; // it ended before anybody began with it
         }
         let run_ns = finished.saturating_duration_since(started).as_nanos() as u64;
-        let waited = started.saturating_duration_since(self.submitted).as_nanos() as u64;
+        let waited = started.saturating_duration_since(self.submitted()).as_nanos() as u64;
         let bytes_in = self.source_bytes();
         let (mut done, mut bytes_out) = (0u64, 0u64);
         for (output, _) in results.iter().flatten() {
@@ -399,33 +492,32 @@ impl Request {
                 costs.record_gap(direction, bytes, gap / num);
             }
         }
-        device.judge(first, run_ns, self.expected_ns, self.bound.as_deref());
+        device.judge(first, run_ns, self.expected_ns(), self.bound.as_deref());
     }
 
     /// Ends the request: its operation learns, unless other parts are still out.
     fn end(mut self, results: Vec<UnitResult>, started: Instant, finished: Instant) {
-        self.open = false;
+        self.mark(OPEN, false);
         let device = Arc::clone(&self.place.device);
         let mut results = results;
         if let Some(kept) = self.journey.as_mut().and_then(|journey| journey.kept.take()?.take()) {
             results = kept.merge(results);
         }
-        let (mut started, mut submitted) = (started, self.submitted);
+        let (mut started, mut submitted) = (started, self.submitted());
         let mut bytes_in = self.source_bytes();
         let mut told = None;
         if let Some(journey) = self.journey.as_mut().filter(|journey| journey.is_route) {
             (started, submitted, bytes_in) = (journey.started.unwrap_or(started), journey.submitted, journey.bytes_in);
             told = Some(Box::new(std::mem::take(&mut journey.told)));
         }
-        let (reason, lane, attempts, driver) = (self.reason, self.lane, self.attempts, self.driver());
-        let gather = self.gather.take();
+        let (reason, lane, attempts, driver) = (self.reason, self.lane, self.attempts(), self.driver());
+        let gather = self.rare.take().and_then(|rare| rare.gather);
         // The caller's memory is free to go once the operation is released: nothing of it may be left here.
-        self.units = Units::None;
+        self.units = Units::default();
         self.journey = None;
         let units = match gather {
             None => results,
-            Some(gather) => {
-                let (gather, first) = *gather;
+            Some((gather, first)) => {
                 let mut all = gather.state.lock().unwrap_or_else(PoisonError::into_inner);
                 if all.results.get(first).is_none_or(Option::is_some) {
                     device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
@@ -478,7 +570,7 @@ impl Request {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        if !std::mem::replace(&mut self.open, false) {
+        if !self.mark(OPEN, false) {
             return;
         }
         let is_closed = self.bound.as_ref().map_or(self.place.device.queue.is_closed(), |bound| {
@@ -497,10 +589,8 @@ impl Drop for Body {
             units: std::mem::take(&mut self.units),
             place: Arc::clone(&self.place),
             bound: self.bound.take(),
-            gather: self.gather.take(),
             journey: self.journey.take(),
-            watch: self.watch.take(),
-            deadline: self.deadline,
+            rare: self.rare.take(),
             submitted: self.submitted,
             reason: self.reason,
             bytes: self.bytes,
@@ -510,12 +600,23 @@ impl Drop for Body {
             attempts: self.attempts,
             lane: self.lane,
             is_bound: self.is_bound,
-            is_started: self.is_started,
-            open: true,
-            budgeted: std::mem::replace(&mut self.budgeted, false),
-            counted: std::mem::replace(&mut self.counted, false),
+            marks: std::mem::take(&mut self.marks) | OPEN,
             hold: self.hold.take(),
         };
         Request(Box::new(again)).fail(status);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A million may wait at once: with the allocator's own, 160 bytes for the request and 80 for its operation.
+    #[test]
+    fn a_waiting_request_is_small() {
+        assert_eq!((size_of::<Source>(), size_of::<Output>(), size_of::<Unit>()), (24, 16, 48));
+        assert_eq!((size_of::<Units>(), size_of::<Work>()), (48, 16));
+        assert!(size_of::<Body>() <= 152);
+        assert!(size_of::<Operation>() <= 56);
     }
 }

@@ -170,7 +170,7 @@ pub fn fill(request: &mut Request, cargo: Source, stage: Stage) -> Outcome<()> {
     }
     request.bound = Some(bound);
     request.work = Work::Transform { direction, max_output };
-    request.attempts = 1;
+    request.set_attempts(1);
     let Some(unit) = request.units.first_mut() else { return Err(Status::Internal("a route without a unit".into())) };
     unit.source = source;
     unit.extra = extra;
@@ -247,8 +247,8 @@ fn tell(request: &mut Request, judged: (Instant, Instant), output: &Output, role
         device: Arc::clone(&request.place.device.name),
         driver: request.driver(),
         reason: request.reason,
-        attempts: request.attempts,
-        queue_ns: started.saturating_duration_since(request.submitted).as_nanos() as u64,
+        attempts: request.attempts(),
+        queue_ns: started.saturating_duration_since(request.submitted()).as_nanos() as u64,
         run_ns: finished.saturating_duration_since(started).as_nanos() as u64,
     };
     let digest = (role == Role::Note).then(|| (Arc::clone(&bound.shared_name), output.as_slice().to_vec()));
@@ -316,7 +316,7 @@ fn next(
     request = layer.seat(request, true)?;
     let stays = is_here && Arc::ptr_eq(&before, &request.place.device) && before.engine.chains();
     if stays {
-        request.submitted = Instant::now();
+        request.set_submitted(Instant::now());
         before.count_start(&mut request);
         return Ok(Step::Here(request));
     }

@@ -75,7 +75,7 @@ pub struct SpareRequest {
     units: Vec<SpareUnit>,
     place: Arc<Place>,
     bound: Arc<Bound>,
-    gather: Option<Box<(Arc<Gather>, usize)>>,
+    gather: Option<(Arc<Gather>, usize)>,
     journey: Option<Box<Journey>>,
     deadline: Option<Instant>,
     submitted: Instant,
@@ -110,14 +110,14 @@ impl SpareRequest {
             units: request.units.iter().map(unit).collect(),
             place: Arc::clone(&request.place),
             bound,
-            gather: request.gather.clone(),
+            gather: request.gather().cloned(),
             journey,
-            deadline: request.deadline,
-            submitted: request.submitted,
+            deadline: request.deadline(),
+            submitted: request.submitted(),
             bytes: request.bytes,
             priority: request.priority,
             client: request.client,
-            attempts: request.attempts,
+            attempts: request.attempts(),
             lane: request.lane,
         }))
     }
@@ -131,18 +131,18 @@ impl SpareRequest {
     pub fn revive(self, operation: &Arc<Operation>) -> Option<Request> {
         let hold = operation.hold()?;
         let unit = |unit: SpareUnit| Unit { source: unit.source.revive(&hold), extra: unit.extra, output: unit.output };
-        let units = self.units.into_iter().map(unit).collect();
+        let units: Vec<Unit> = self.units.into_iter().map(unit).collect();
         let work = Work::Transform { direction: self.direction, max_output: self.max_output };
         let mut request = Request::new(self.place, work, units, hold, "");
         request.bound = Some(self.bound);
-        request.gather = self.gather;
+        request.set_gather(self.gather);
         request.journey = self.journey;
-        request.deadline = self.deadline;
-        request.submitted = self.submitted;
+        request.set_deadline(self.deadline);
+        request.set_submitted(self.submitted);
         request.bytes = self.bytes;
         request.priority = self.priority;
         request.client = self.client;
-        request.attempts = self.attempts;
+        request.set_attempts(self.attempts);
         request.lane = self.lane;
         Some(request)
     }

@@ -58,29 +58,37 @@ pub enum Pin {
     View(#[allow(dead_code)] View),
 }
 
-/// What is pinned for one operation, and where it lies.
+/// What is pinned for one operation. Most pin one object, which then needs no vector.
 #[derive(Default)]
-pub struct Pins {
-    /// Most operations pin one object, which then needs no vector.
-    first: Option<Pin>,
-    #[allow(clippy::box_collection)] // one word where there is none
-    rest: Option<Box<Vec<Pin>>>,
+pub enum Pins {
+    #[default]
+    None,
+    One(Pin),
+    #[allow(clippy::box_collection)] // one word, since most have none
+    Many(Box<Vec<Pin>>),
 }
 
 type Span = (*const u8, usize);
 
 impl Pins {
     fn hold(&mut self, pin: Pin) {
-        if self.first.is_none() {
-            self.first = Some(pin);
-        } else {
-            self.rest.get_or_insert_default().push(pin);
-        }
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(pin),
+            Self::One(first) => Self::Many(Box::new(vec![first, pin])),
+            Self::Many(mut all) => {
+                all.push(pin);
+                Self::Many(all)
+            }
+        };
     }
 
     /// Holds what others hold, too.
     pub fn absorb(&mut self, others: Self) {
-        others.first.into_iter().chain(others.rest.into_iter().flat_map(|rest| *rest)).for_each(|pin| self.hold(pin));
+        match others {
+            Self::None => {}
+            Self::One(pin) => self.hold(pin),
+            Self::Many(all) => all.into_iter().for_each(|pin| self.hold(pin)),
+        }
     }
 
     /// Borrows one object.

@@ -23,7 +23,7 @@ pub enum Shape {
 #[derive(Clone, Copy)]
 pub enum Harvest {
     One(Shape),
-    Many { each: Shape, return_exceptions: bool, num: usize },
+    Many { each: Shape, return_exceptions: bool, num: u32 },
 }
 
 impl Shape {
@@ -55,9 +55,9 @@ pub fn harvested(py: Python<'_>, harvest: Harvest, settled: core::Settled) -> (O
         Harvest::Many { each, return_exceptions, num } => {
             let mut units = settled.units;
             // Lost or abandoned as a whole: the one failure is every unit's.
-            if let (Some(Err(status)), true) = (units.first(), units.len() < num) {
+            if let (Some(Err(status)), true) = (units.first(), units.len() < num as usize) {
                 let status = status.clone();
-                units.resize_with(num, || Err(status.clone()));
+                units.resize_with(num as usize, || Err(status.clone()));
             }
             let outcome = harvest_many(py, units, each, return_exceptions);
             (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), None)

@@ -160,7 +160,7 @@ impl Job {
 
 /// Whether a request was neither given up nor done elsewhere meanwhile.
 fn is_wanted(request: &Request) -> bool {
-    request.watch.as_ref().is_none_or(|watch| watch.is_away())
+    request.watch().is_none_or(|watch| watch.is_away())
 }
 
 /// The status that an exception given by a Python engine stands for.

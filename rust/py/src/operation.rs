@@ -26,9 +26,11 @@ use std::time::Duration;
 
 type Callback = (Py<PyAny>, Option<Py<PyAny>>);
 
-/// What most operations have not; boxed, since a million of them may wait at once.
+/// What most operations have not, or not yet; boxed, since a million of them may wait at once.
 #[derive(Default)]
 struct Rare {
+    /// How it ended.
+    completion: Option<Told>,
     callbacks: Vec<Callback>,
     /// What `cancel` was given.
     cancel_message: Option<Py<PyAny>>,
@@ -41,18 +43,22 @@ struct Rare {
 
 struct State {
     outcome: Outcome,
-    completion: Option<Box<Told>>,
     rare: Option<Box<Rare>>,
     pins: Pins,
 }
 
 impl State {
     fn new(outcome: Outcome, completion: Option<Told>, pins: Pins) -> Self {
-        Self { outcome, completion: completion.map(Box::new), rare: None, pins }
+        let rare = completion.map(|told| Box::new(Rare { completion: Some(told), ..Rare::default() }));
+        Self { outcome, rare, pins }
     }
 
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    fn completion(&self) -> Option<&Told> {
+        self.rare.as_ref().and_then(|rare| rare.completion.as_ref())
     }
 
     fn take_callbacks(&mut self) -> Vec<Callback> {
@@ -137,7 +143,7 @@ impl Operation {
     fn absorb(&self, py: Python<'_>, settled: core::Settled) {
         let (outcome, completion) = harvested(py, self.harvest, settled);
         let mut state = lock(&self.state);
-        state.completion = Some(Box::new(completion));
+        state.rare().completion = Some(completion);
         state.outcome = outcome;
     }
 
@@ -535,7 +541,7 @@ impl Operation {
             return None;
         }
         let state = lock(&self.state);
-        state.completion.as_ref().map(|told| Completion::of(told))
+        state.completion().map(Completion::of)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
@@ -550,7 +556,7 @@ impl Operation {
             Outcome::Error(_) => "failed",
             Outcome::Cancelled => "cancelled",
         };
-        match &state.completion {
+        match state.completion() {
             Some(told) => format!("<Operation {word} on {}>", told.0.device),
             None => format!("<Operation {word}>"),
         }

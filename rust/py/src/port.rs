@@ -28,10 +28,13 @@ struct LoopPort {
     port: Arc<Port>,
 }
 
+/// A table of so many entries grows with care.
+const LONG: usize = 1024;
+
 #[derive(Default)]
 struct Table {
     entries: Vec<Option<Py<Operation>>>,
-    free: Vec<usize>,
+    free: Vec<u32>,
 }
 
 /// All rings of one layer. Shareable between threads.
@@ -165,24 +168,28 @@ impl Ports {
     }
 
     /// Reserves a token for an operation about to be made.
-    pub fn reserve(&self) -> usize {
+    pub fn reserve(&self) -> u32 {
         let mut table = lock(&self.table);
         table.free.pop().unwrap_or_else(|| {
+            if table.entries.len() == table.entries.capacity() && table.entries.len() >= LONG {
+                let more = table.entries.len() / 8; // doubling may waste as much as it holds
+                table.entries.reserve_exact(more);
+            }
             table.entries.push(None);
-            table.entries.len() - 1
+            table.entries.len() as u32 - 1 // 2^32 operations do not fit into any memory
         })
     }
 
-    pub fn enter(&self, token: usize, operation: Py<Operation>) {
-        if let Some(entry) = lock(&self.table).entries.get_mut(token) {
+    pub fn enter(&self, token: u32, operation: Py<Operation>) {
+        if let Some(entry) = lock(&self.table).entries.get_mut(token as usize) {
             *entry = Some(operation);
         }
     }
 
     /// Takes back a token whose operation was never submitted.
-    pub fn leave(&self, token: usize) {
+    pub fn leave(&self, token: u32) {
         let mut table = lock(&self.table);
-        let entry = table.entries.get_mut(token).and_then(Option::take);
+        let entry = table.entries.get_mut(token as usize).and_then(Option::take);
         table.free.push(token);
         drop(table);
         drop(entry); // outside the lock: this may run any Python code
@@ -192,7 +199,7 @@ impl Ports {
     /// a lost operation is told first and released later, and its token may serve another by then.
     fn look(&self, py: Python<'_>, core: &Arc<op::Operation>, released: bool) -> Option<Py<Operation>> {
         let mut table = lock(&self.table);
-        let entry = table.entries.get_mut(core.token)?;
+        let entry = table.entries.get_mut(core.token as usize)?;
         let operation = entry.as_ref().filter(|operation| operation.get().is_of(core))?.clone_ref(py);
         if released {
             // `operation` holds a reference too, so nothing is deallocated under the lock.

@@ -231,7 +231,7 @@ impl Transform {
         let mut pins = Pins::default();
         let units = self.units(py, sources, &mut pins)?;
         let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
-        let harvest = Harvest::Many { each, return_exceptions, num: units.len() };
+        let harvest = Harvest::Many { each, return_exceptions, num: units.len() as u32 };
         // Units are alike in size as a rule: predicting the first and scaling saves a look-up for each.
         let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
         let mean = total / units.len().max(1);

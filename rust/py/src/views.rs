@@ -174,7 +174,7 @@ impl Layer {
         for device in self.shared.core.devices() {
             device.queue.for_each(|request, is_waiting| {
                 rows.push((
-                    request.operation().token as u64,
+                    u64::from(request.operation().token),
                     device.name.to_string(),
                     request.bound.as_ref().map(|bound| bound.name.clone()).unwrap_or_default(),
                     request.direction().map_or("step", |direction| direction.name()),

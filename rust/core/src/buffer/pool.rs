@@ -13,6 +13,7 @@ const CLASSES: usize = (LARGEST_CLASS - SMALLEST_CLASS + 1) as usize;
 
 /// Reusable, already faulted memory in power-of-two classes, bounded in bytes. Shareable between threads.
 pub struct Pool {
+    #[allow(clippy::vec_box)] // they stay in their boxes, in use or not
     classes: [Mutex<Vec<Box<Chunk>>>; CLASSES],
     idle_bytes: AtomicUsize,
     max_idle_bytes: usize,

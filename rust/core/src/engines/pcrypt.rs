@@ -289,13 +289,14 @@ mod tests {
 
         fn request(&mut self, message: Vec<u8>, deadline: Option<Instant>) -> Request {
             let port: Arc<dyn Told> = Arc::<Port>::clone(&self.port);
-            let (operation, hold) = Operation::new(Some(port), self.operations.len());
+            let (operation, hold) = Operation::new(Some(port), self.operations.len() as u32);
             self.operations.push(operation);
             let bytes = message.len();
             let unit = Unit { source: message.into(), extra: None, output: Output::pooled(&self.pool) };
             let work = Work::Transform { direction: Direction::Digest, max_output: 0 };
             let mut request = Request::new(Arc::clone(&self.place), work, vec![unit], hold, "a test");
-            (request.bytes, request.deadline) = (bytes, deadline);
+            request.bytes = bytes;
+            request.set_deadline(deadline);
             request
         }
 
@@ -307,8 +308,8 @@ mod tests {
         /// Waits for all and gives their outcomes, having checked that they came in order.
         fn outcomes(&self) -> Vec<Result<Vec<u8>, Status>> {
             until(|| self.operations.iter().all(|operation| operation.is_released()));
-            let order: Vec<usize> = self.port.drain().iter().map(|operation| operation.token).collect();
-            assert_eq!(order, (0..self.operations.len()).collect::<Vec<_>>());
+            let order: Vec<u32> = self.port.drain().iter().map(|operation| operation.token).collect();
+            assert_eq!(order, (0..self.operations.len() as u32).collect::<Vec<_>>());
             self.outcomes_in_any_order()
         }
 
@@ -406,8 +407,8 @@ mod tests {
         let most = 2 * PER_THREAD;
         let mut burst: VecDeque<Request> = (0..most + 5).map(|_| rig.request(vec![GATE], None)).collect();
         rig.device.engine.submit(&mut burst);
-        let left: Vec<usize> = burst.iter().map(|request| request.operation().token).collect();
-        assert_eq!(left, (most..most + 5).collect::<Vec<_>>());
+        let left: Vec<u32> = burst.iter().map(|request| request.operation().token).collect();
+        assert_eq!(left, (most as u32..most as u32 + 5).collect::<Vec<_>>());
         rig.transform.gate.store(true, Ordering::SeqCst);
         while !burst.is_empty() {
             rig.device.engine.submit(&mut burst);

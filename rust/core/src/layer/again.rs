@@ -48,7 +48,7 @@ impl Layer {
             Err(status) => return Err((request, status)),
         };
         request.leave_device();
-        request.is_started = false;
+        request.start(false);
         (request.place, request.reason) = (chosen.place, chosen.reason);
         if let Err(status) = crate::route::check(&request) {
             return Err((request, status));
@@ -69,7 +69,7 @@ impl Layer {
             return Err((request, (0..num).map(|_| Err(Status::DeadlineExceeded)).collect()));
         }
         let is_final = request.is_bound || !request.is_repeatable() || request.is_over().is_some();
-        if is_final || request.attempts >= self.settings.attempts || self.alive().is_err() {
+        if is_final || request.attempts() >= self.settings.attempts.min(255) || self.alive().is_err() {
             return Err((request, results));
         }
         let from = Arc::clone(&request.place.device);
@@ -94,7 +94,7 @@ impl Layer {
         from.stats.redone.fetch_add(1, Ordering::Relaxed);
         self.fell_back(reason(&failure));
         request.reason = reason(&failure);
-        request.attempts += 1;
+        request.count_attempt();
         let (kept, again) =
             Kept::split(results, |result| result.as_ref().err().is_none_or(|status| !status.retryable()));
         if again.len() < request.units.len() {
@@ -123,13 +123,13 @@ impl Layer {
     /// Does again a request that its device keeps to itself; false if nobody else takes it.
     pub fn redo_lost(&self, mut request: Request) -> bool {
         let from = Arc::clone(&request.place.device);
-        if request.attempts >= self.settings.attempts {
+        if request.attempts() >= self.settings.attempts.min(255) {
             request.discard();
             return false;
         }
         request.journey.get_or_insert_default().tried.push(from.number());
         let seated = self.seat(request, false).and_then(|mut request| {
-            request.attempts += 1;
+            request.count_attempt();
             request.reason = "done again: no completion came in time";
             self.enqueue_one(request)
         });

@@ -4,7 +4,7 @@ use super::{Ask, Bound, Chosen, Layer};
 use crate::alg::{self, Direction, Facts};
 use crate::operation::{Completion, Hold, Lane, Settled, WITHDRAWN};
 use crate::queue::{Item, Refused};
-use crate::request::{Gather, Request, Stepper, Unit, Work, cost_bytes};
+use crate::request::{Gather, Request, Stepper, Steps, Unit, Work, cost_bytes};
 use crate::route::{Journey, Stage};
 use crate::status::{Outcome, Status};
 use crate::verify::is_right;
@@ -200,12 +200,12 @@ impl Layer {
             let mut request = Request::new(Arc::clone(&chosen.place), work, own, hold.clone(), chosen.reason);
             request.bound = Some(Arc::clone(bound));
             request.lane = lane;
-            request.gather = gather.as_ref().map(|gather| Box::new((Arc::clone(gather), first)));
+            request.set_gather(gather.as_ref().map(|gather| (Arc::clone(gather), first)));
             self.wish(&mut request, wishes);
             requests.push(request);
             first += len;
         }
-        if let Some(deadline) = requests.first().and_then(|request| request.deadline) {
+        if let Some(deadline) = requests.first().and_then(|request| request.deadline()) {
             self.alarm.set(deadline, &hold);
         }
         drop(hold);
@@ -216,7 +216,8 @@ impl Layer {
         request.priority = wishes.priority;
         request.client = wishes.client;
         request.is_bound = wishes.is_bound;
-        request.deadline = wishes.deadline.and_then(|deadline| request.submitted.checked_add(deadline));
+        let deadline = wishes.deadline.and_then(|deadline| request.submitted().checked_add(deadline));
+        request.set_deadline(deadline);
         self.measure(request);
     }
 
@@ -242,7 +243,8 @@ impl Layer {
             }
             _ => (read, 0),
         };
-        (request.bytes, request.expected_ns) = (bytes, expected);
+        request.bytes = bytes;
+        request.expect(expected);
     }
 
     /// Queues the next step of a stream.
@@ -251,7 +253,7 @@ impl Layer {
             hold.waive();
             return Err(status);
         }
-        let work = Work::Step(stepper);
+        let work = Work::Step(Box::new(Steps(stepper)));
         let mut request = Request::new(Arc::clone(&chosen.place), work, vec![unit], hold, chosen.reason);
         self.measure(&mut request);
         self.enqueue(vec![request], false)
@@ -319,7 +321,7 @@ impl Layer {
             return Err(status);
         }
         self.wish(&mut request, wishes);
-        if let Some(deadline) = request.deadline {
+        if let Some(deadline) = request.deadline() {
             self.alarm.set(deadline, request.operation());
         }
         let predicted = request.journey.as_ref().map_or(0, |journey| self.predict_route(&request, journey));
@@ -387,7 +389,7 @@ impl Layer {
             let counter = if request.lane == Lane::Batch { &stats.batch } else { &stats.queued };
             let withdrawn = WITHDRAWN.load(Ordering::Acquire);
             let is_movable = request.is_movable();
-            let first_of_many = request.gather.as_ref().is_none_or(|gather| gather.1 == 0);
+            let first_of_many = request.gather().is_none_or(|gather| gather.1 == 0);
             request.count(true);
             let refused = if must_not_wait && first_of_many {
                 device.queue.try_push(request, withdrawn)

@@ -94,23 +94,32 @@ pub fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
     format!("a panic in an engine: {}", text.unwrap_or("no message"))
 }
 
-/// The messages of a request; one needs no vector.
-#[derive(Default)]
+/// The messages of a request; one needs no vector. Two kinds and not three: then telling them apart costs no space.
 pub enum Units {
-    #[default]
-    None,
     One(Unit),
-    Many(Vec<Unit>),
+    Many(Box<[Unit]>),
+}
+
+impl Default for Units {
+    fn default() -> Self {
+        Self::Many(Box::default())
+    }
+}
+
+impl From<Unit> for Units {
+    fn from(unit: Unit) -> Self {
+        Self::One(unit)
+    }
 }
 
 impl From<Vec<Unit>> for Units {
     fn from(mut units: Vec<Unit>) -> Self {
         match (units.pop(), units.is_empty()) {
-            (None, _) => Self::None,
+            (None, _) => Self::default(),
             (Some(unit), true) => Self::One(unit),
             (Some(unit), false) => {
                 units.push(unit);
-                Self::Many(units)
+                Self::Many(units.into())
             }
         }
     }
@@ -119,9 +128,8 @@ impl From<Vec<Unit>> for Units {
 impl Units {
     pub fn into_vec(self) -> Vec<Unit> {
         match self {
-            Self::None => Vec::new(),
             Self::One(unit) => vec![unit],
-            Self::Many(units) => units,
+            Self::Many(units) => units.into_vec(),
         }
     }
 }
@@ -130,7 +138,6 @@ impl Deref for Units {
     type Target = [Unit];
     fn deref(&self) -> &[Unit] {
         match self {
-            Self::None => &[],
             Self::One(unit) => std::slice::from_ref(unit),
             Self::Many(units) => units,
         }
@@ -140,7 +147,6 @@ impl Deref for Units {
 impl DerefMut for Units {
     fn deref_mut(&mut self) -> &mut [Unit] {
         match self {
-            Self::None => &mut [],
             Self::One(unit) => std::slice::from_mut(unit),
             Self::Many(units) => units,
         }
