@@ -128,3 +128,15 @@ fn everyone_who_waits_is_told() {
         assert!(flight.operation.take().is_some() && flight.operation.take().is_none());
     }
 }
+
+#[test]
+fn batches_of_any_size_on_any_number_of_workers_end_with_all_their_results() {
+    for workers in 1..6 {
+        let rig = Rig::open(Arc::new(Software), acrypto_core::device::Options { workers, ..options() });
+        for units in 1..12 {
+            let flight = rig.start_many(100, units, Wishes::default());
+            let settled = flight.ok().and_then(|flight| flight.end());
+            assert_eq!(settled.map(|settled| settled.units.iter().flatten().count()), Some(units), "{workers} workers");
+        }
+    }
+}

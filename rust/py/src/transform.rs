@@ -200,7 +200,7 @@ impl Transform {
         }
         let wishes = asked.wishes;
         self.layer.launch(py, event_loop, Harvest::One(shape), pins, asked.delivery, |hold| {
-            layer.submit(&self.recipe, &chosen, vec![unit], direction, max_output, wishes, hold)
+            layer.submit(&self.recipe, &chosen, unit, direction, max_output, wishes, hold)
         })
     }
 

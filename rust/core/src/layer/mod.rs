@@ -14,7 +14,7 @@ use crate::registry::Registry;
 use crate::request::Unit;
 use crate::status::{Outcome, Status};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -101,6 +101,8 @@ pub struct Layer {
     pub settings: Settings,
     pub pool: Arc<Pool>,
     devices: RwLock<Vec<Arc<Device>>>,
+    /// How many they are, without the lock.
+    num_devices: AtomicUsize,
     pub registry: Registry,
     costs: Mutex<HashMap<String, Arc<Costs>>>,
     rivalries: Mutex<HashMap<String, Arc<Rivalry>>>,
@@ -124,6 +126,7 @@ impl Layer {
             settings,
             pool: Pool::new(settings.pool_bytes),
             devices: RwLock::new(Vec::new()),
+            num_devices: AtomicUsize::new(0),
             registry: Registry::default(),
             costs: Mutex::default(),
             rivalries: Mutex::default(),
@@ -161,7 +164,9 @@ impl Layer {
     /// Adds an opened device. What it offers is entered in the registry, by whoever proves it.
     pub fn add_device(self: &Arc<Self>, device: &Arc<Device>) {
         device.settle_in(Arc::downgrade(self), self.numbers.fetch_add(1, Ordering::AcqRel));
-        self.devices.write().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(device));
+        let mut devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        devices.push(Arc::clone(device));
+        self.num_devices.store(devices.len(), Ordering::Relaxed);
     }
 
     /// Adds an opened device and publishes all its engine's offers unproven: for tests of the core.
@@ -200,6 +205,7 @@ impl Layer {
         let before = devices.len();
         devices.retain(|other| !Arc::ptr_eq(other, device));
         let was_here = devices.len() < before;
+        self.num_devices.store(devices.len(), Ordering::Relaxed);
         drop(devices);
         let own = format!("{}/", device.name);
         lock(&self.costs).retain(|key, _| !key.starts_with(&own));

@@ -9,13 +9,14 @@
 
 use super::Layer;
 use crate::alg::{self, Direction, Params, Transform};
-use crate::balancers::{Asked, Seat};
+use crate::balancers::{Asked, Choice, Seat};
 use crate::cost::{Costs, Rivalry};
 use crate::device::{Device, State};
 use crate::engine::Limits;
 use crate::registry::{Bid, Registry, Wanted};
 use crate::status::{Outcome, Status};
 use crate::template::Shape;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 const ONLY: &str = "highest priority";
@@ -450,32 +451,40 @@ impl Layer {
             samples: 0,
             has_room: false,
         };
-        let mut seats = [EMPTY; SEATS];
+        // Setting up room for many costs as much as looking at four.
+        let (mut few, mut many);
+        let all: &mut [Seat<'_>] = if found.len() <= FEW {
+            few = [EMPTY; FEW];
+            &mut few
+        } else {
+            many = [EMPTY; SEATS];
+            &mut many
+        };
         let mut count = 0;
-        for (seat, (_, place)) in seats.iter_mut().zip(found.iter().flatten()) {
+        for (seat, (_, place)) in all.iter_mut().zip(found.iter().flatten()) {
             *seat = self.seat_of(place, ask);
             count += 1;
         }
-        let seats = seats.get(..count).unwrap_or(&[]);
+        let seats = all.get(..count).unwrap_or(&[]);
         let asked = Asked {
             algorithm: &bound.name,
             direction: ask.direction,
             bytes: ask.bytes,
             priority: ask.priority,
             client: ask.client,
-            device_count: self.devices.read().unwrap_or_else(PoisonError::into_inner).len(),
+            device_count: self.num_devices.load(Ordering::Relaxed),
             rivalry: &bound.rivalry,
         };
         let choice = self.balancer().find_device(&asked, seats);
-        let chosen = choice.and_then(|choice| Some((found.get(choice.seat)?.as_ref()?, choice.reason)));
-        let Some(((index, place), reason)) = chosen else {
+        let chosen = choice.and_then(|choice| Some((found.get(choice.seat)?.as_ref()?, choice)));
+        let Some(((index, place), Choice { seat, reason })) = chosen else {
             let name = self.balancer().name().to_string();
             return Err(Status::NoEngine(format!("the balancer {name} found no device for {}", bound.name)));
         };
         // Somewhere else than the strongest, since that has no room: a spill.
-        let full = seats.iter().take_while(|seat| seat.device != &*place.device.name).any(|seat| !seat.has_room);
-        if full && self.seat_of(place, ask).has_room {
-            place.device.stats.spilled.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let full = seats.iter().take(seat).any(|seat| !seat.has_room);
+        if full && seats.get(seat).is_some_and(|seat| seat.has_room) {
+            place.device.stats.spilled.fetch_add(1, Ordering::Relaxed);
             self.fell_back("a stronger device was full");
         }
         Ok((*index, place, reason))
@@ -526,5 +535,7 @@ impl Layer {
     }
 }
 
+/// How many devices a layer has as a rule, at most.
+const FEW: usize = 4;
 /// Most devices that a balancer is shown at once; the weakest beyond that are left out.
 const SEATS: usize = 16;

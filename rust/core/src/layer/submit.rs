@@ -4,7 +4,7 @@ use super::{Ask, Bound, Chosen, Layer};
 use crate::alg::{self, Direction, Facts};
 use crate::operation::{Completion, Hold, Lane, Settled, WITHDRAWN};
 use crate::queue::{Item, Refused};
-use crate::request::{Gather, Request, Stepper, Steps, Unit, Work, cost_bytes};
+use crate::request::{Gather, Request, Stepper, Steps, Unit, Units, Work, cost_bytes};
 use crate::route::{Journey, Stage};
 use crate::status::{Outcome, Status};
 use crate::verify::is_right;
@@ -175,7 +175,7 @@ impl Layer {
         &self,
         bound: &Arc<Bound>,
         chosen: &Chosen,
-        units: Vec<Unit>,
+        units: impl Into<Units>,
         direction: Direction,
         max_output: u64,
         wishes: Wishes,
@@ -185,31 +185,36 @@ impl Layer {
             hold.waive();
             return Err(status);
         }
+        let units: Units = units.into();
         let lane = if units.len() > 1 { Lane::Batch } else { Lane::Queued };
-        let options = &chosen.place.device.options;
-        let parts = if lane == Lane::Batch { options.workers.clamp(1, units.len()) } else { 1 };
-        let gather = (parts > 1).then(|| Gather::new(units.len(), parts));
-        let share = units.len().div_ceil(parts).max(1);
-        let mut first = 0;
-        let mut units = units.into_iter();
-        let mut requests = Vec::with_capacity(parts);
-        for _ in 0..parts {
-            let own: Vec<Unit> = units.by_ref().take(share).collect();
-            let len = own.len();
+        let make = |own: Units, gather, hold| {
             let work = Work::Transform { direction, max_output };
-            let mut request = Request::new(Arc::clone(&chosen.place), work, own, hold.clone(), chosen.reason);
+            let mut request = Request::new(Arc::clone(&chosen.place), work, own, hold, chosen.reason);
             request.bound = Some(Arc::clone(bound));
             request.lane = lane;
-            request.set_gather(gather.as_ref().map(|gather| (Arc::clone(gather), first)));
+            request.set_gather(gather);
             self.wish(&mut request, wishes);
-            requests.push(request);
-            first += len;
+            if let Some(deadline) = request.deadline()
+                && request.gather().is_none_or(|gather| gather.1 == 0)
+            {
+                self.alarm.set(deadline, request.operation());
+            }
+            request
+        };
+        let share = units.len().div_ceil(chosen.place.device.options.workers.max(1)).max(1);
+        let parts = units.len().div_ceil(share); // fewer than workers, if there is less to do
+        if parts <= 1 {
+            return self.enqueue(std::iter::once(make(units, None, hold)), wishes.must_not_wait);
         }
-        if let Some(deadline) = requests.first().and_then(|request| request.deadline()) {
-            self.alarm.set(deadline, &hold);
-        }
+        let gather = Gather::new(units.len(), parts);
+        let mut units = units.into_vec().into_iter();
+        let mut next = |part: usize| {
+            let own: Vec<Unit> = units.by_ref().take(share).collect();
+            make(own.into(), Some((Arc::clone(&gather), part * share)), hold.clone())
+        };
+        let requests: Vec<Request> = (0..parts).map(&mut next).collect();
         drop(hold);
-        self.enqueue(requests, wishes.must_not_wait)
+        self.enqueue(requests.into_iter(), wishes.must_not_wait)
     }
 
     fn wish(&self, request: &mut Request, wishes: Wishes) {
@@ -254,9 +259,9 @@ impl Layer {
             return Err(status);
         }
         let work = Work::Step(Box::new(Steps(stepper)));
-        let mut request = Request::new(Arc::clone(&chosen.place), work, vec![unit], hold, chosen.reason);
+        let mut request = Request::new(Arc::clone(&chosen.place), work, unit, hold, chosen.reason);
         self.measure(&mut request);
-        self.enqueue(vec![request], false)
+        self.enqueue(std::iter::once(request), false)
     }
 
     /// Starts a route: its first stage is queued, or run here if all is predicted to be short.
@@ -310,7 +315,7 @@ impl Layer {
             }
         };
         let work = Work::Transform { direction: first.direction, max_output: first.max_output };
-        let mut request = Request::new(Arc::clone(&chosen.place), work, vec![unit], hold, chosen.reason);
+        let mut request = Request::new(Arc::clone(&chosen.place), work, unit, hold, chosen.reason);
         request.journey = Some(Box::new(journey));
         let filled = crate::route::fill(&mut request, cargo, first).and_then(|()| {
             crate::route::aim(&mut request);
@@ -332,7 +337,7 @@ impl Layer {
             request.run();
             return Ok(());
         }
-        self.enqueue(vec![request], wishes.must_not_wait)
+        self.enqueue(std::iter::once(request), wishes.must_not_wait)
     }
 
     /// What all stages of a route are thought to take, as if each ran where it would go first.
@@ -380,8 +385,7 @@ impl Layer {
         }
     }
 
-    fn enqueue(&self, requests: Vec<Request>, must_not_wait: bool) -> Outcome<()> {
-        let mut requests = requests.into_iter();
+    fn enqueue(&self, mut requests: impl Iterator<Item = Request>, must_not_wait: bool) -> Outcome<()> {
         while let Some(mut request) = requests.next() {
             let device = Arc::clone(&request.place.device);
             let stats = &device.stats;
