@@ -18,6 +18,10 @@ const REPLACED: u8 = 2;
 pub struct Watch {
     pub since: Instant,
     pub operation: Weak<Operation>,
+    /// What it holds of its device's budget, and its share of the backlog: given back when it is replaced, or what an
+    /// engine keeps would keep others waiting.
+    pub budget: Option<usize>,
+    pub backlog_ns: u64,
     state: AtomicU8,
     spare: Mutex<Option<Box<SpareRequest>>>,
 }
@@ -28,6 +32,8 @@ impl Watch {
         Arc::new(Self {
             since: Instant::now(),
             operation: Arc::downgrade(request.operation()),
+            budget: request.budget(),
+            backlog_ns: request.backlog_ns(),
             state: AtomicU8::new(AWAY),
             spare: Mutex::new(SpareRequest::of(request)),
         })

@@ -188,7 +188,7 @@ impl Layer {
     pub fn drain_device(&self, device: &Device, timeout: Option<Duration>) -> bool {
         device.drain();
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        while device.queue.len() > device.kept_back() {
+        while !device.queue.is_empty() {
             // Whoever is told of an end may be on the very thread that the rest waits for.
             let is_over = until.is_some_and(|until| Instant::now() >= until);
             if is_over || self.alive().is_err() || is_telling() {
