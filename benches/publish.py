@@ -26,6 +26,8 @@ SHORT = [
     ("files", "sha256"),
     ("import", "import acrypto"),
     ("open", "open a layer"),
+    ("balance", "place and queue one request"),
+    ("waiting", "one of a million requests, queued, beyond"),
 ]
 
 

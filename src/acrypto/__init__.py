@@ -7,7 +7,10 @@ data larger than memory, `cli` the command line, `testing` the public conformanc
 from acrypto._core import (
     Buffer,
     Completion,
+    Hop,
     Operation,
+    Route,
+    Stage,
     Transform,
     blake2b,
     blake3,
@@ -55,6 +58,7 @@ __version__: str = build_info()["version"]
 __all__ = [
     # the layer
     "open", "Layer", "Settings", "Transform", "Operation", "Completion", "Buffer",
+    "Route", "Stage", "Hop",
     # synchronous one-shots
     "compress", "decompress", "encrypt", "decrypt", "digest", "mac", "random", "sign", "verify",
     "generate_key", "public_key",

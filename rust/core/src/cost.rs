@@ -172,6 +172,11 @@ impl Costs {
         bytes.saturating_mul(each).saturating_add(fixed)
     }
 
+    /// Whether anything was measured.
+    pub fn has_samples(&self) -> bool {
+        !self.rows().is_empty()
+    }
+
     /// What was measured or loaded so far.
     pub fn rows(&self) -> Vec<CostRow> {
         let mut rows = Vec::new();

@@ -25,7 +25,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod state;
-pub use state::{State, Stats};
+mod stats;
+pub use state::State;
+pub use stats::Stats;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -77,7 +79,8 @@ pub struct Device {
     /// Requests in the hands of an engine that may lose them.
     watched: Mutex<Vec<Arc<Watch>>>,
     bedtime: Condvar,
-    is_watching: AtomicBool,
+    /// A result of it was found wrong since it was last proven.
+    is_liar: AtomicBool,
 }
 
 impl Device {
@@ -104,7 +107,7 @@ impl Device {
             workers: Mutex::new(Vec::new()),
             watched: Mutex::new(Vec::new()),
             bedtime: Condvar::new(),
-            is_watching: AtomicBool::new(false),
+            is_liar: AtomicBool::new(false),
         });
         if let Err(error) = device.start() {
             device.close(); // ends the threads that did start
@@ -121,7 +124,6 @@ impl Device {
             Ok(())
         };
         if self.engine.may_lose() {
-            self.is_watching.store(true, Ordering::Release);
             spawn(format!("{}/watch", self.name), Self::watch)?;
         }
         (0..self.options.workers).try_for_each(|index| spawn(format!("{}/{index}", self.name), Self::work))
@@ -152,6 +154,11 @@ impl Device {
     /// Why it is in its state, if there is more to say.
     pub fn why(&self) -> String {
         lock(&self.why).clone()
+    }
+
+    /// Whether it may still serve when nobody else can: it is out of use, but neither dead nor found wrong.
+    pub fn is_last_resort(&self) -> bool {
+        self.state() == State::Quarantined && !self.is_liar.load(Ordering::Acquire)
     }
 
     /// Whether it takes work now.
@@ -221,7 +228,10 @@ impl Device {
 
     /// Gives a little work to a device that was found well again, and more when it does well.
     pub fn readmit(&self) -> bool {
-        let moved = self.move_state(&[State::Quarantined], State::Trickle, "readmitted");
+        let moved = self.move_state(&[State::Quarantined, State::Draining], State::Trickle, "readmitted");
+        if moved {
+            self.is_liar.store(false, Ordering::Release);
+        }
         if moved && let Some(layer) = self.home() {
             layer.happened(What::Back, self, "");
         }
@@ -239,7 +249,8 @@ impl Device {
     }
 
     /// Judges the device by how an attempt ended; see the settings for the thresholds.
-    pub fn judge(&self, failure: Option<&Status>, run_ns: u64, expected_ns: u64, bound: Option<&Bound>) {
+    /// `ran` is how long it ran and how long that was thought to take, if both are known and it waited for nobody inside.
+    pub fn judge(&self, failure: Option<&Status>, ran: Option<(u64, u64)>, bound: Option<&Bound>) {
         let Some((bound, layer)) = bound.and_then(|bound| Some((bound, bound.layer()?))) else {
             if matches!(failure, Some(Status::Internal(_))) {
                 self.suspect();
@@ -263,7 +274,9 @@ impl Device {
                 if self.strikes.load(Ordering::Relaxed) > 0 {
                     self.strikes.store(0, Ordering::Relaxed);
                 }
-                self.judge_latency(run_ns, expected_ns, bound, &layer);
+                if let Some((run_ns, expected_ns)) = ran {
+                    self.judge_latency(run_ns, expected_ns, bound, &layer);
+                }
                 let is_trickle = self.state.load(Ordering::Relaxed) == State::Trickle as u8;
                 if is_trickle && self.good.fetch_add(1, Ordering::AcqRel) + 1 >= settings.trickle {
                     self.move_state(&[State::Trickle], State::Up, "");
@@ -287,7 +300,9 @@ impl Device {
     /// A result of it was found wrong.
     pub fn lied(&self, bound: &Bound) {
         self.stats.lied.fetch_add(1, Ordering::Relaxed);
-        if bound.layer().is_some_and(|layer| bound.has_another(&layer, self)) {
+        if bound.layer().is_some() {
+            // Even if it is alone: no result is better than a wrong one.
+            self.is_liar.store(true, Ordering::Release);
             self.quarantine("it gave a wrong result");
         }
     }
@@ -489,22 +504,27 @@ impl Device {
         }
         let layer = self.home();
         for watch in late {
-            // One that came back meanwhile has ended, or goes on, by itself.
-            let (Some(spare), Some(operation)) = (watch.replace(), watch.operation.upgrade()) else { continue };
+            // Held until its caller knows: whoever lets go last must find it ended. One that came back meanwhile has
+            // ended, or goes on, by itself.
+            let Some(hold) = watch.operation.upgrade().and_then(|operation| operation.hold()) else { continue };
+            let Some((spare, bound)) = watch.replace() else { continue };
             self.load_changed(watch.backlog_ns, false);
             if let Some(bytes) = watch.budget {
                 self.queue.release(1, bytes);
             }
             self.stats.lost.fetch_add(1, Ordering::Relaxed);
             let lost = Status::DeviceLost(self.name.to_string());
-            self.judge(Some(&lost), 0, 0, spare.as_ref().map(|spare| spare.bound()));
-            let again = spare.and_then(|spare| spare.revive(&operation));
+            self.judge(Some(&lost), None, bound.as_deref());
+            let again = spare.and_then(|spare| spare.revive(&hold));
             let went = match (again, &layer) {
                 (Some(request), Some(layer)) => layer.redo_lost(request),
                 _ => false,
             };
             if !went {
-                operation.tell(Settled::failed(lost, &self.name, "no completion came in time"));
+                let is_open = layer.as_ref().is_some_and(|layer| layer.alive().is_ok());
+                let closed = Status::Closed("the layer was closed before the operation was done");
+                let status = if is_open { lost } else { closed };
+                hold.tell(Settled::failed(status, &self.name, "no completion came in time"));
             }
         }
     }
@@ -532,6 +552,7 @@ impl Device {
         }
         // Only now: until its last worker has ended an engine may be given more to hold.
         self.engine.close();
+        self.send_away(Duration::ZERO); // what it has still not let go of
         lock(&self.watched).clear();
     }
 }

@@ -12,18 +12,19 @@ use crate::alg::{Direction, Facts, Kind};
 use crate::buffer::{Output, Source};
 use crate::layer::{Bound, Place};
 use crate::moment::Moment;
-use crate::operation::{Completion, Hold, Lane, Settled, UnitResult};
+use crate::operation::{Hold, Lane, UnitResult};
 use crate::queue::Item;
 use crate::route::{Journey, Step};
 use crate::spare::Watch;
 use crate::status::{Outcome, Status};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 mod body;
+mod ending;
 mod gather;
 mod unit;
 pub use gather::{Gather, Gathered};
@@ -262,8 +263,12 @@ impl Request {
         let layer = self.bound.as_ref().and_then(|bound| bound.layer());
         let mut judged = (started, finished);
         let mut was_checked = false;
-        if let Work::Check(checking) = &mut self.work {
+        let body = &mut *self;
+        if let Work::Check(checking) = &mut body.work {
             // The attempt was another's: its times are told, and its device is judged.
+            if checking.is_unrun() {
+                results = checking.run(&mut body.units); // its device was lost: here, then
+            }
             judged = checking.judged;
             was_checked = true;
             let back = Arc::clone(&checking.place);
@@ -297,110 +302,6 @@ impl Request {
         }
         self.end(results, judged.0, judged.1);
         None
-    }
-
-    /// Counts an attempt on the device that made it, and tells what was learnt of its costs.
-    fn account(&self, results: &[UnitResult], started: Instant, finished: Instant) {
-        if self.marks & STARTED == 0 {
-            return; // it ended before anybody began with it
-        }
-        let run_ns = finished.saturating_duration_since(started).as_nanos() as u64;
-        let waited = started.saturating_duration_since(self.submitted()).as_nanos() as u64;
-        let bytes_in = self.source_bytes();
-        let (mut done, mut bytes_out) = (0u64, 0u64);
-        for (output, _) in results.iter().flatten() {
-            done += 1;
-            bytes_out += output.len() as u64;
-        }
-        let device = &self.place.device;
-        device.stats.count(done, results.len() as u64 - done, bytes_in, bytes_out, run_ns);
-        device.queue_ns.record(waited);
-        device.run_ns.record(run_ns);
-        let tally = &self.place.costs.tally;
-        tally.count(done, results.len() as u64 - done, bytes_in, bytes_out, run_ns);
-        let gap = device.gap(started, finished);
-        let first = results.iter().find_map(|result| result.as_ref().err());
-        if let (Some(direction), None) = (self.direction(), first) {
-            // Failures end early: they say nothing of what the work costs.
-            let num = results.len().max(1) as u64;
-            let bytes = match &self.work {
-                Work::Transform { max_output, .. } if direction == Direction::Generate => *max_output as usize,
-                _ => self.units.iter().map(Unit::len).sum::<usize>() / num as usize,
-            };
-            let costs = &self.place.costs;
-            if gap.is_none() || !device.engine.completes_later() {
-                costs.record(direction, bytes, run_ns / num);
-            }
-            if let Some(gap) = gap {
-                costs.record_gap(direction, bytes, gap / num);
-            }
-        }
-        device.judge(first, run_ns, self.expected_ns(), self.bound.as_deref());
-    }
-
-    /// Ends the request: its operation learns, unless other parts are still out.
-    fn end(mut self, results: Vec<UnitResult>, started: Instant, finished: Instant) {
-        self.mark(OPEN, false);
-        let device = Arc::clone(&self.place.device);
-        let mut results = results;
-        if let Some(kept) = self.journey.as_mut().and_then(|journey| journey.kept.take()?.take()) {
-            results = kept.merge(results);
-        }
-        let (mut started, mut submitted) = (started, self.submitted());
-        let mut bytes_in = self.source_bytes();
-        let mut told = None;
-        if let Some(journey) = self.journey.as_mut().filter(|journey| journey.is_route) {
-            (started, submitted, bytes_in) = (journey.started.unwrap_or(started), journey.submitted, journey.bytes_in);
-            told = Some(Box::new(std::mem::take(&mut journey.told)));
-        }
-        let (reason, lane, attempts, driver) = (self.reason, self.lane, self.attempts(), self.driver());
-        let gather = self.rare.take().and_then(|rare| rare.gather);
-        // The caller's memory is free to go once the operation is released: nothing of it may be left here.
-        self.units = Units::default();
-        self.journey = None;
-        let units = match gather {
-            None => results,
-            Some((gather, first)) => {
-                let mut all = gather.state.lock().unwrap_or_else(PoisonError::into_inner);
-                if all.results.get(first).is_none_or(Option::is_some) {
-                    device.stats.duplicates.fetch_add(1, Ordering::Relaxed);
-                    return; // the same part came twice, from two devices
-                }
-                for (slot, result) in all.results.iter_mut().skip(first).zip(results) {
-                    *slot = Some(result);
-                }
-                all.bytes_in += bytes_in;
-                all.started = Some(all.started.map_or(started, |earliest| earliest.min(started)));
-                all.parts_out -= 1;
-                if all.parts_out > 0 {
-                    return;
-                }
-                bytes_in = all.bytes_in;
-                started = all.started.unwrap_or(started);
-                let lost = || Err(Status::Internal("a unit without a result".into()));
-                all.results.drain(..).map(|result| result.unwrap_or_else(lost)).collect()
-            }
-        };
-        let bytes_out = units.iter().flatten().map(|(output, _)| output.len() as u64).sum();
-        let completion = Completion {
-            device: Arc::clone(&device.name),
-            driver,
-            reason,
-            lane,
-            queue_ns: started.saturating_duration_since(submitted).as_nanos() as u64,
-            run_ns: finished.saturating_duration_since(started).as_nanos() as u64,
-            attempts,
-            bytes_in,
-            bytes_out,
-        };
-        let stats = &device.stats;
-        if self.hold.is_cancelled() {
-            stats.cancelled.fetch_add(1, Ordering::Relaxed);
-        }
-        stats.finished.fetch_add(units.len() as u64, Ordering::Relaxed);
-        if !self.hold.settle(Settled { units, completion, route: told }) {
-            stats.duplicates.fetch_add(1, Ordering::Relaxed);
-        }
     }
 
     /// Whether doing it again elsewhere does no harm.

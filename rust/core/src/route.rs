@@ -320,6 +320,7 @@ fn next(
         before.count_start(&mut request);
         return Ok(Step::Here(request));
     }
+    request.set_submitted(Instant::now());
     layer.enqueue_one(request)?;
     Ok(Step::Away)
 }

@@ -23,8 +23,11 @@ pub struct Watch {
     pub budget: Option<usize>,
     pub backlog_ns: u64,
     state: AtomicU8,
-    spare: Mutex<Option<Box<SpareRequest>>>,
+    kept: Mutex<Kept>,
 }
+
+/// What is done again, if it may be; and what it was submitted through.
+type Kept = (Option<Box<SpareRequest>>, Option<Arc<Bound>>);
 
 impl Watch {
     /// Of a request that is about to be handed to its engine.
@@ -35,7 +38,7 @@ impl Watch {
             budget: request.budget(),
             backlog_ns: request.backlog_ns(),
             state: AtomicU8::new(AWAY),
-            spare: Mutex::new(SpareRequest::of(request)),
+            kept: Mutex::new((SpareRequest::of(request), request.bound.clone())),
         })
     }
 
@@ -57,13 +60,13 @@ impl Watch {
     }
 
     /// The engine has kept it for too long: what is to be done again instead, if it may be. `None` if it came back.
-    pub fn replace(&self) -> Option<Option<Box<SpareRequest>>> {
+    pub fn replace(&self) -> Option<Kept> {
         let replaced = self.state.compare_exchange(AWAY, REPLACED, Ordering::AcqRel, Ordering::Acquire);
         replaced.is_ok().then(|| self.take())
     }
 
-    fn take(&self) -> Option<Box<SpareRequest>> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn take(&self) -> Kept {
+        std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -126,11 +129,6 @@ impl SpareRequest {
             attempts: request.attempts(),
             lane: request.lane,
         }))
-    }
-
-    /// What it was submitted through.
-    pub fn bound(&self) -> &Bound {
-        &self.bound
     }
 
     /// The request again, if its operation is still held.

@@ -60,7 +60,7 @@ impl fmt::Display for Status {
                 write!(f, "the result does not fit the output buffer of {capacity} bytes")
             }
             Self::LimitExceeded { limit } => write!(f, "the output would exceed max_output, {limit} bytes"),
-            Self::DeadlineExceeded => f.write_str("the deadline passed before the operation was started"),
+            Self::DeadlineExceeded => f.write_str("the deadline passed, or could not be met any more"),
             Self::DeviceLost(device) => write!(f, "device {device} went away with the operation in its hands"),
             Self::Cancelled => f.write_str("the operation was cancelled"),
             Self::Closed(why) => f.write_str(why),

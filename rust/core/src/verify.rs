@@ -28,6 +28,11 @@ pub struct Checking {
 }
 
 impl Checking {
+    /// Whether nobody has looked yet.
+    pub fn is_unrun(&self) -> bool {
+        !self.results.is_empty()
+    }
+
     /// The results, with what is wrong replaced by a failure.
     pub fn run(&mut self, units: &mut [Unit]) -> Vec<UnitResult> {
         let results = std::mem::take(&mut self.results);

@@ -94,7 +94,7 @@ struct Foreign {
 }
 
 impl Foreign {
-    fn ask(&self, py: Python<'_>, asked: &Asked<'_>, seats: &[Seat<'_>]) -> PyResult<Option<usize>> {
+    fn ask(&self, py: Python<'_>, asked: &Asked<'_>, seats: &[Seat<'_>]) -> PyResult<Option<(usize, &'static str)>> {
         let request = RequestView {
             algorithm: asked.algorithm.to_string(),
             direction: asked.direction.name(),
@@ -123,14 +123,16 @@ impl Foreign {
             return Ok(None);
         }
         // An answer that is no device of these must not stop the work: the strongest serves.
+        let strange = (0, "the balancer named no device that is there; the strongest serves");
+        let chosen = |seat| (seat, "chosen by a balancer written in Python");
         if let Ok(index) = found.extract::<usize>() {
-            return Ok(Some(if index < seats.len() { index } else { 0 }));
+            return Ok(Some(if index < seats.len() { chosen(index) } else { strange }));
         }
         let name = match found.cast::<DeviceView>() {
             Ok(view) => view.get().name.clone(),
             Err(_) => found.extract::<String>().unwrap_or_default(),
         };
-        Ok(Some(seats.iter().position(|seat| seat.device == name).unwrap_or(0)))
+        Ok(Some(seats.iter().position(|seat| seat.device == name).map_or(strange, chosen)))
     }
 }
 
@@ -144,10 +146,10 @@ impl core::Balancer for Foreign {
             self.ask(py, asked, seats).unwrap_or_else(|error| {
                 // A policy with a mistake in it must not stop the work: the strongest device serves.
                 error.write_unraisable(py, Some(self.object.bind(py)));
-                Some(0)
+                Some((0, "the balancer raised; the strongest serves"))
             })
         });
-        found.flatten().map(|seat| Choice { seat, reason: "chosen by a balancer written in Python" })
+        found.flatten().map(|(seat, reason)| Choice { seat, reason })
     }
 
     fn rehash(&self, event: Event<'_>) -> bool {

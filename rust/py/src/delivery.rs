@@ -47,6 +47,8 @@ pub struct Delivery {
     pub callback: Option<Py<PyAny>>,
     /// Called before a route ends, and may add stages.
     pub then: Option<Py<PyAny>>,
+    /// Whether it is submitted without the interpreter.
+    pub detach: bool,
 }
 
 impl Delivery {

@@ -71,6 +71,15 @@ impl Job {
     }
 }
 
+impl Drop for Job {
+    fn drop(&mut self) {
+        // What is dropped goes on elsewhere, or ends, on this thread: others may need the interpreter for that.
+        if let Some(request) = self.take() {
+            Python::try_attach(|py| py.detach(|| drop(request)));
+        }
+    }
+}
+
 #[pymethods]
 impl Job {
     /// What is asked: `compress`, `decrypt`, `digest` ...

@@ -186,7 +186,7 @@ impl Shared {
         submit: impl FnOnce(op::Hold) -> Outcome<()> + Send,
     ) -> PyResult<Py<Operation>> {
         let port = self.ports.teller(event_loop.as_ref(), &delivery)?;
-        let is_inline = delivery.mode == Mode::Inline;
+        let (is_inline, detach) = (delivery.mode == Mode::Inline, delivery.detach);
         if event_loop.is_none() {
             self.ports.drain_threads(py);
         }
@@ -203,7 +203,8 @@ impl Shared {
         let operation = Py::new(py, operation)?;
         // Entered before it is submitted: the completion may come before `submit` returns.
         self.ports.enter(token, operation.clone_ref(py));
-        if let Err(status) = submit(hold) {
+        let submitted = if detach { py.detach(|| submit(hold)) } else { submit(hold) };
+        if let Err(status) = submitted {
             self.ports.leave(token);
             if self.core.alive().is_err() {
                 self.ports.unregister(py); // closed meanwhile: the ring just made would stay on its loop
@@ -252,6 +253,9 @@ impl Layer {
     pub fn device(&self, py: Python<'_>, name: &str) -> PyResult<Arc<Device>> {
         self.ours(py)?;
         let found = self.shared.core.devices().into_iter().find(|device| *device.name == *name);
+        if found.is_none() {
+            self.shared.core.alive().or_raise(py)?;
+        }
         found.ok_or_else(|| raise(py, &Status::NoEngine(format!("no device is called {name:?}"))))
     }
 }

@@ -41,7 +41,9 @@ impl Transform {
         layer.alive().or_raise(py)?;
         let mut rows = Vec::new();
         for &direction in self.recipe.kind.directions() {
-            let chosen = py.detach(|| layer.choose(&self.recipe, &Ask::of(direction, nbytes))).or_raise(py)?;
+            let chosen = py
+                .detach(|| layer.choose(&self.recipe, &Ask { is_peek: true, ..Ask::of(direction, nbytes) }))
+                .or_raise(py)?;
             let device = &chosen.place.device;
             let predicted = chosen.place.costs.predict(direction, nbytes);
             let limit = layer.settings.inline_ns;

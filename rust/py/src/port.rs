@@ -238,7 +238,7 @@ impl Ports {
 
     /// Goes on with an operation that has ended, was let go of, or waits for its caller. It is given if it is done.
     pub fn told(&self, py: Python<'_>, core: &Arc<op::Operation>) -> Option<Py<Operation>> {
-        let released = core.is_released();
+        let released = core.is_released() && !core.is_pending();
         let operation = self.look(py, core, released)?;
         if let Some(request) = core.take_paused() {
             operation.get().interlude(py, self.shared()?, request);

@@ -8,7 +8,7 @@ use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
 use crate::port::{lock, running_loop};
-use crate::transform::{Asked, Transform, extra};
+use crate::transform::{Asked, INLINE_OUTPUT, Transform, extra};
 use acrypto_core::alg::{Direction, Kind};
 use acrypto_core::buffer::Source;
 use acrypto_core::layer::Bound as Recipe;
@@ -56,7 +56,8 @@ fn tag_len(layer: &Shared, recipe: &Arc<Recipe>) -> Outcome<Option<usize>> {
     let place = layer.core.first_place(recipe)?;
     let unit = layer.core.unit(Source::default());
     let transform = place.transform().ok_or_else(|| Status::Internal("a place that was never met".into()))?;
-    Ok(Some(recipe.tag_len().unwrap_or_else(|| transform.capacity(&unit.call(Direction::Mac, 0)))))
+    let told = recipe.tag_len().or_else(|| Some(recipe.shape.digest).filter(|digest| *digest > 0));
+    Ok(Some(told.unwrap_or_else(|| transform.capacity(&unit.call(Direction::Mac, 0)))))
 }
 
 fn links(py: Python<'_>, layer: &Arc<Shared>, transforms: &Bound<'_, PyTuple>) -> PyResult<Vec<Link>> {
@@ -238,14 +239,23 @@ impl Route {
         let stages = extras.stages(&self.links, self.is_reverse, max_output, &mut pins, py)?;
         let output = match &asked.into {
             None => core.output(),
-            Some(into) => pins.output(into, &core.pool, &[&source])?,
+            Some(into) => {
+                let ads = stages.iter().filter_map(|stage| stage.extra.as_ref()).map(|extra| extra.ad());
+                let read: Vec<&Source> = std::iter::once(&source).chain(ads).collect();
+                pins.output(into, &core.pool, &read)?
+            }
         };
         let shape = if asked.into.is_some() { Shape::Count } else { Shape::Buffer };
         let unit = Unit { source, extra: None, output };
         let (wishes, asks) = (asked.wishes, asked.delivery.then.is_some());
-        let may_run_here = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline) && !asks;
+        // What a decompression will cost, its source does not tell.
+        let is_bounded = |stage: &Stage| stage.direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
+        let is_short = asked.delivery.mode == Mode::Inline || stages.iter().all(is_bounded);
+        let may_run_here = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline) && !asks && is_short;
         let device = asked.device.clone();
         let event_loop = running_loop(py)?;
+        // Places that were not met yet are compiled, which may wait for a Python engine.
+        asked.delivery.detach = true;
         self.layer.launch(py, event_loop, Harvest::One(shape), pins, asked.delivery, |hold| {
             core.submit_route(stages, unit, wishes, device.as_deref(), asks, may_run_here, hold)
         })
@@ -260,8 +270,8 @@ pub struct Hop {
     nbytes: usize,
     #[pyo3(get)]
     stages: Vec<Told>,
-    more: Mutex<Option<Vec<Stage>>>,
-    pins: Mutex<Pins>,
+    /// What was added, and what is pinned for it; nothing once the callback has returned.
+    more: Mutex<Option<(Vec<Stage>, Pins)>>,
 }
 
 #[pymethods]
@@ -282,8 +292,9 @@ impl Hop {
         let most = max_output.unwrap_or(self.layer.max_output);
         let stages = extras.stages(&links, false, most, &mut pins, py)?;
         let is_late = match &mut *lock(&self.more) {
-            Some(more) => {
+            Some((more, pinned)) => {
                 more.extend(stages);
+                pinned.absorb(pins);
                 false
             }
             None => true,
@@ -291,7 +302,6 @@ impl Hop {
         if is_late {
             return Err(Status::usage("the route has gone on: stages are added while its callback runs")).or_raise(py);
         }
-        lock(&self.pins).absorb(pins);
         Ok(())
     }
 
@@ -309,14 +319,12 @@ impl Hop {
             layer,
             nbytes: request.source_bytes() as usize,
             stages: told.unwrap_or_default(),
-            more: Mutex::new(Some(Vec::new())),
-            pins: Mutex::default(),
+            more: Mutex::new(Some((Vec::new(), Pins::default()))),
         };
         let hop = Py::new(py, hop)?;
         let outcome = then.call1((hop.bind(py),));
         let more = lock(&hop.get().more).take().unwrap_or_default();
         outcome?;
-        let pins = std::mem::take(&mut *lock(&hop.get().pins));
-        Ok((more, pins))
+        Ok(more)
     }
 }

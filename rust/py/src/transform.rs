@@ -25,7 +25,7 @@ const DETACH_NS: u64 = 5_000;
 pub const MAX_RANDOM: u64 = 1 << 20;
 
 /// Output that a decompression may give on the caller's thread: its source does not tell what it will cost.
-const INLINE_OUTPUT: u64 = 64 << 10;
+pub const INLINE_OUTPUT: u64 = 64 << 10;
 
 /// One message's arguments.
 pub struct Message<'a, 'py> {
@@ -74,8 +74,8 @@ impl<'py> Asked<'py> {
                 "device" => asked.device = Some(value.extract()?),
                 "client" => asked.client = Some(value.extract()?),
                 "mode" => asked.delivery.mode = Mode::parse(&value.extract::<String>()?).or_raise(py)?,
-                "callback" => asked.delivery.callback = Some(value.unbind()),
-                "then" => asked.delivery.then = Some(value.unbind()),
+                "callback" => asked.delivery.callback = Some(function(&name, value)?),
+                "then" => asked.delivery.then = Some(function(&name, value)?),
                 "into" => asked.into = Some(value),
                 "max_output" => asked.max_output = Some(number(&name, &value, "0 to 2^64 - 1")?),
                 "unit" => asked.unit = Some(number(&name, &value, "1 to 2^63")?),
@@ -92,6 +92,15 @@ impl<'py> Asked<'py> {
             self.wishes.client = layer.client(name);
         }
     }
+}
+
+/// A function to be called, refused at once if it is none.
+fn function(name: &str, value: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if !value.is_callable() {
+        return Err(Status::usage(format!("{name} is a {}; it must be callable", value.get_type().name()?)))
+            .or_raise(value.py());
+    }
+    Ok(value.unbind())
 }
 
 /// Direction, device, driver, lane, predicted nanoseconds, reason.
@@ -182,7 +191,8 @@ impl Transform {
         let shape = self.shape(direction, asked.into.is_some());
         let predicted = chosen.place.costs.predict(direction, bytes);
         let event_loop = running_loop(py)?;
-        let is_forced = asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline();
+        let is_forced =
+            chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
         let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
         if is_forced || (is_delivered && layer.is_inline(&chosen, predicted)) {
             let inflates = direction == Direction::Decompress && !is_forced;
@@ -243,7 +253,8 @@ impl Transform {
         }
         let predicted = chosen.place.costs.predict(direction, mean).saturating_mul(units.len() as u64);
         let event_loop = running_loop(py)?;
-        let is_forced = asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline();
+        let is_forced =
+            chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
         let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
         let is_bounded = direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
         if units.is_empty() || is_forced || (is_delivered && is_bounded && layer.is_inline(&chosen, predicted)) {

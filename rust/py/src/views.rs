@@ -74,6 +74,9 @@ fn device_row<'py>(py: Python<'py>, device: &Device) -> PyResult<Bound<'py, PyDi
 }
 
 fn span(seconds: f64) -> Duration {
+    if !(seconds > 0.0) {
+        return Duration::ZERO;
+    }
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 

@@ -52,7 +52,7 @@ class Simulated(Engine):
         seed: of its chances.
         algorithms: names of what it offers; None for everything that the software engine has.
         name: the engine's name; devices of different character in one layer may have different ones. Its drivers are
-            called `<algorithm>-<name>`.
+            called after both: `sha256-simulated`, `cbc-aes-simulated`.
 
     Raises:
         UsageError: a value is of the wrong type or outside its limits, which are told.

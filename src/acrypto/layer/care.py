@@ -71,6 +71,9 @@ class Care:
             if engine is not None:
                 engine.revive()
             self._native.revive_device(name)
+        elif state == "draining":
+            self._native.readmit_device(name)  # it was never ill
+            return []
         elif state != "quarantined":
             return []
         failed = self._registry.prove_device(name)

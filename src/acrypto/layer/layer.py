@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: Keyless transforms that a layer keeps for its own convenience methods; more are made anew each time.
 MAX_CACHED = 64
+#: Most shares of one client.
+MAX_WEIGHT = 1 << 16
 
 _open_layers: weakref.WeakSet[Layer] = weakref.WeakSet()
 
@@ -327,8 +329,10 @@ class Layer:
     def register(self, engine: Engine) -> str:
         """Opens one more engine as a device of the running layer; the device's name.
 
-        Its offers are proven first; those that fail stay hidden, which `offers()` tells. From then on each new
-        transform takes the strongest offer; those that exist go on as they are.
+        Its offers are proven first, on this thread; those that fail stay hidden, which `offers()` tells. From then on
+        the balancer may send it work of every transform that names the algorithm, and queued work of others may move
+        there. Software takes tenths of a second, an engine written in Python may take several: in an event loop use
+        `await asyncio.to_thread(layer.register, engine)`.
 
         Raises:
             NoEngine: the engine is absent; says why.
@@ -379,6 +383,9 @@ class Layer:
 
         Raises:
             NoEngine: no device is called that.
+            ClosedError: the layer is closed.
+
+        Blocks this thread; in an event loop use `await asyncio.to_thread(layer.remove_device, name)`.
         """
         self._native.drain_device(name, timeout)
         self._cache.clear()
@@ -392,7 +399,10 @@ class Layer:
             self._registry.withdraw(device, 0.0)
 
     def drain_device(self, name: str, timeout: float | None = None) -> bool:
-        """Gives a device no new work and waits until it has none; False if `timeout` seconds were not enough."""
+        """Gives a device no new work and waits until it has none; False if `timeout` seconds were not enough.
+
+        Blocks this thread meanwhile. It stays out of use until `revive_device`.
+        """
         return self._native.drain_device(name, timeout)
 
     def break_device(self, name: str) -> None:
@@ -407,7 +417,7 @@ class Layer:
         return self._native.quarantine_device(name, reason)
 
     def revive_device(self, name: str) -> list[str]:
-        """Lets a broken or quarantined device in again: revived, proven, and then with a trickle of work.
+        """Lets a broken, quarantined or draining device in again: revived, proven, and then with a trickle of work.
 
         Returns:
             What keeps it out, in words; empty if it is back.
@@ -419,7 +429,10 @@ class Layer:
         return self._registry.rows()
 
     def find(self, name: str, *, kind: str | None = None, asynchronous: bool | None = None) -> OfferRow:
-        """The offer that a transform of `name` gets now: a driver's exactly, else the strongest of an algorithm.
+        """The offer that stands for `name` now: a driver's exactly, else the strongest of an algorithm.
+
+        The strongest is the one that compositions are made of, and that serves first; where work of a plain name
+        really goes is the balancer's choice, which `explain` tells.
 
         What nobody offers is made by a template, if there is one; what is being tested is waited for.
 
@@ -475,13 +488,19 @@ class Layer:
     def set_client(self, name: str, weight: int) -> None:
         """Gives a client of this layer, who submits with `client=name`, so many shares: others of its priority have 1.
 
+        A name that was used is remembered as long as the layer lives: name tenants, not connections.
+
         Raises:
-            UsageError: the weight is below 1.
+            UsageError: the weight is not from 1 to 65 536.
         """
+        if not 1 <= weight <= MAX_WEIGHT:
+            raise UsageError(f"weight of client {name!r} is {weight}; it must be from 1 to {MAX_WEIGHT}")
         self._native.set_client(name, weight)
 
     def poll(self, most: int = 1 << 30) -> list[_core.Operation[Any]]:
         """Reaps operations of `mode="poll"` that have ended, oldest first, and runs their callbacks here."""
+        if most < 0:
+            raise UsageError(f"most is {most}; it must be 0 or more")
         return self._native.poll(most)
 
     # ---- Views
@@ -526,7 +545,13 @@ class Layer:
         strategy: str | None = None,
         key: BytesLike | None = None,
     ) -> list[Explanation]:
-        """Where operations of this algorithm on `nbytes` would run, and why; one line for each direction."""
+        """Where operations of this algorithm on `nbytes` would run, and why; one line for each direction.
+
+        Told by the rules that decide, without changing anything: trials and exploration of `fastest`, which befall a few
+        requests, aside.
+        """
+        if nbytes < 0:
+            raise UsageError(f"nbytes is {nbytes}; it must be 0 or more")
         rows = self.transform(name, level=level, strategy=strategy, key=key).explain(nbytes)
         return [Explanation(*row) for row in rows]
 

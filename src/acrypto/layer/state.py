@@ -87,7 +87,9 @@ class State:
             case "quarantine":
                 self._layer.quarantine_device(device, reason.strip() or "asked for")
             case "readmit":
-                self._layer.revive_device(device)
+                wrong = self._layer.revive_device(device)
+                if wrong:
+                    raise UsageError(f"{device} is not let in again: {'; '.join(wrong)}")
             case "break":
                 self._layer.break_device(device)
             case _:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from acrypto.model.errors import UsageError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from acrypto.model.shapes import Shape
@@ -38,6 +40,11 @@ class Limits:
         queue: most requests in the device's hands at which it takes one more of these. None for the device's own limit.
         directions: some of `DIRECTIONS`; None for all that the algorithm's kind has.
         repeatable: whether doing it twice does no harm, so that it may be done again when the device fails.
+
+    Raises:
+        UsageError: a value is of the wrong sort or out of its range.
+
+    A self-test asks the software engine for what is beyond the limits.
     """
 
     __slots__ = ("directions", "max_bytes", "queue", "repeatable")
@@ -50,6 +57,15 @@ class Limits:
         directions: tuple[str, ...] | None = None,
         repeatable: bool = True,
     ) -> None:
+        for name, value, least in (("max_bytes", max_bytes, 0), ("queue", queue, 1)):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise UsageError(f"{name} is {value!r}; it must be a whole number or None")
+            if not least <= value < NO_LIMIT:
+                raise UsageError(f"{name} is {value}; it must be from {least} to {NO_LIMIT - 1}")
+        if isinstance(directions, str) or not set(directions or ()) <= set(DIRECTIONS):
+            raise UsageError(f"directions is {directions!r}; it must be a tuple of some of {', '.join(DIRECTIONS)}")
         self.max_bytes = max_bytes
         self.queue = queue
         self.directions = directions

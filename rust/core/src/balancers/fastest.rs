@@ -57,6 +57,28 @@ impl Balancer for Fastest {
         "fastest"
     }
 
+    /// Without trials and exploration, which befall few requests.
+    fn peek(&self, asked: &Asked<'_>, seats: &[Seat<'_>]) -> Option<Choice> {
+        if let [_] = seats {
+            return Some(Choice { seat: 0, reason: "the only device for it" });
+        }
+        let all = rivals(seats);
+        let roomy = all.clone().filter(|rival| rival.seat.has_room);
+        let measured = |rival: &Rival<'_>| rival.seat.samples >= MEASURED;
+        let Some(best) = roomy.clone().filter(measured).min_by_key(|rival| rival.finish) else {
+            return without_measurement(seats);
+        };
+        let number = asked.rivalry.bout(asked.direction, asked.bytes).favourite();
+        let kept = roomy.clone().filter(measured).find(|rival| {
+            let is_idle = rival.seat.operations == 0;
+            number == Some(rival.seat.number) && is_idle && rival.finish - best.finish <= best.finish / LOYALTY
+        });
+        match kept.filter(|rival| rival.index != best.index) {
+            Some(favourite) => favourite.chosen("as good as the fastest, and used before"),
+            None => best.chosen("predicted to finish first"),
+        }
+    }
+
     fn find_device(&self, asked: &Asked<'_>, seats: &[Seat<'_>]) -> Option<Choice> {
         if let [_] = seats {
             return Some(Choice { seat: 0, reason: "the only device for it" });

@@ -82,6 +82,11 @@ pub trait Balancer: Send + Sync {
     /// Picks a seat; `None` sends the request away with `NoEngine`. There is at least one seat.
     fn find_device(&self, asked: &Asked<'_>, seats: &[Seat<'_>]) -> Option<Choice>;
 
+    /// What it would pick, for who only asks: nothing is remembered, no turn is used up.
+    fn peek(&self, asked: &Asked<'_>, seats: &[Seat<'_>]) -> Option<Choice> {
+        self.find_device(asked, seats)
+    }
+
     /// Told of each change; whether requests that are still queued elsewhere should be placed anew.
     fn rehash(&self, _event: Event<'_>) -> bool {
         true

@@ -15,6 +15,13 @@ impl Balancer for RoundRobin {
         "round_robin"
     }
 
+    fn peek(&self, _asked: &Asked<'_>, seats: &[Seat<'_>]) -> Option<Choice> {
+        let (any_room, next) = (seats.iter().any(|seat| seat.has_room), self.next.load(Ordering::Relaxed));
+        let able = seats.iter().enumerate().filter(|(_, seat)| seat.has_room || !any_room);
+        let (seat, _) = able.min_by_key(|(_, seat)| seat.number.wrapping_sub(next))?;
+        Some(Choice { seat, reason: if any_room { "next in turn" } else { "next in turn; every device is full" } })
+    }
+
     fn find_device(&self, _asked: &Asked<'_>, seats: &[Seat<'_>]) -> Option<Choice> {
         let any_room = seats.iter().any(|seat| seat.has_room);
         let mut next = self.next.load(Ordering::Relaxed);

@@ -71,7 +71,7 @@ impl Transform for Via {
     }
 
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
-        if !self.bid.device.is_usable() {
+        if !self.bid.device.is_running() {
             return Err(Status::DeviceLost(self.bid.device.name.to_string()));
         }
         let (operation, hold) = Operation::new(None, 0);
@@ -88,7 +88,7 @@ impl Transform for Via {
         }
         let started = Instant::now();
         while !operation.wait(Some(SLICE)) {
-            if !self.bid.device.is_usable() || started.elapsed() >= self.bid.device.options.lost_after {
+            if !self.bid.device.is_running() || started.elapsed() >= self.bid.device.options.lost_after {
                 operation.cancel(); // what it has of the message is its own copy
                 return Err(Status::DeviceLost(self.bid.device.name.to_string()));
             }

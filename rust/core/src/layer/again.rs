@@ -47,10 +47,12 @@ impl Layer {
             Ok(chosen) => chosen,
             Err(status) => return Err((request, status)),
         };
+        let before = (Arc::clone(&request.place), request.reason);
         request.leave_device();
         request.start(false);
         (request.place, request.reason) = (chosen.place, chosen.reason);
         if let Err(status) = crate::route::check(&request) {
+            (request.place, request.reason) = before;
             return Err((request, status));
         }
         self.measure(&mut request);
@@ -88,6 +90,7 @@ impl Layer {
                     return Err((request, results));
                 }
                 self.measure(&mut request);
+                request.forget_start();
                 request
             }
         };

@@ -295,6 +295,13 @@ impl Layer {
         Arc::clone(lock(&self.rivalries).entry(key.to_string()).or_default())
     }
 
+    /// Drops the tables of an algorithm and its parameters, on all devices, unless somebody uses them.
+    fn forget_costs(&self, cost_key: &str) {
+        let is_it = |key: &String| key.split_once('/').is_some_and(|(_, key)| key == cost_key);
+        lock(&self.costs).retain(|key, costs| !is_it(key) || Arc::strong_count(costs) > 1 || costs.has_samples());
+        lock(&self.rivalries).retain(|key, rivalry| key != cost_key || Arc::strong_count(rivalry) > 1);
+    }
+
     /// Every cost table, by device and algorithm.
     pub fn all_costs(&self) -> Vec<(String, Arc<Costs>)> {
         let mut all: Vec<_> = lock(&self.costs).iter().map(|(key, costs)| (key.clone(), Arc::clone(costs))).collect();

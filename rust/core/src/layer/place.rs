@@ -16,7 +16,7 @@ use crate::engine::Limits;
 use crate::registry::{Bid, Registry, Wanted};
 use crate::status::{Outcome, Status};
 use crate::template::Shape;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 const ONLY: &str = "highest priority";
@@ -66,12 +66,17 @@ pub struct Place {
     is_wrapper: bool,
     id: u64,
     bid: Weak<Bid>,
-    /// Compiled on first use; or why it could not be.
+    /// Compiled on first use; or why it cannot be.
     keyed: OnceLock<Outcome<Keyed>>,
     /// Of streams, which bring their own code.
     pub step_driver: Option<&'static str>,
     _held: Option<Arc<Bid>>,
+    /// Requests that were not begun since they would have missed their deadlines.
+    refusals: AtomicU32,
 }
+
+/// One in so many of those is begun all the same.
+const REFUSALS: u32 = 16;
 
 impl Place {
     /// A place for work that brings its own code.
@@ -87,6 +92,7 @@ impl Place {
             keyed: OnceLock::new(),
             step_driver: None,
             _held: None,
+            refusals: AtomicU32::new(0),
         }
     }
 
@@ -109,17 +115,32 @@ impl Place {
         }
     }
 
+    /// Whether it is time to begin one that is thought to miss its deadline.
+    pub fn tries_anyway(&self) -> bool {
+        (self.refusals.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(REFUSALS)
+    }
+
     /// What runs here, once it was compiled.
     pub fn transform(&self) -> Option<&Arc<dyn Transform>> {
         self.keyed.get().and_then(|keyed| keyed.as_ref().ok()).map(|keyed| &keyed.transform)
     }
 
     fn meet(&self, params: &Params) -> Outcome<&Arc<dyn Transform>> {
-        let keyed = self.keyed.get_or_init(|| {
+        if self.keyed.get().is_none() {
             let bid = self.bid.upgrade().ok_or_else(|| Status::NoEngine("the offer has been withdrawn".into()))?;
-            Ok(Keyed { transform: bid.compile(params)?, _bid: Some(bid) })
-        });
-        keyed.as_ref().map(|keyed| &keyed.transform).map_err(Clone::clone)
+            // Nobody waits for another who compiles the same: that may need what the waiting one holds.
+            let compiled = bid.compile(params).map(|transform| Keyed { transform, _bid: Some(bid) });
+            if let Err(status) = compiled.as_ref().map_err(Clone::clone).map(|_| ())
+                && status.retryable()
+            {
+                return Err(status); // not for ever: a part of it was lost just now
+            }
+            let _ = self.keyed.set(compiled); // another may have been first, with the same
+        }
+        match self.keyed.get() {
+            Some(keyed) => keyed.as_ref().map(|keyed| &keyed.transform).map_err(Clone::clone),
+            None => Err(Status::Internal("a place that was never met".into())),
+        }
     }
 }
 
@@ -134,13 +155,15 @@ pub struct Ask<'a> {
     pub device: Option<&'a str>,
     /// Numbers of devices that are not to be asked again.
     pub tried: &'a [u32],
+    /// It is only asked where it would go: nothing is counted, nobody's turn is used up.
+    pub is_peek: bool,
     /// The one it is at: staying there is worth something.
     pub here: Option<&'a Device>,
 }
 
 impl<'a> Ask<'a> {
     pub fn of(direction: Direction, bytes: usize) -> Self {
-        Self { direction, bytes, priority: 0, client: 0, device: None, tried: &[], here: None }
+        Self { direction, bytes, priority: 0, client: 0, device: None, tried: &[], is_peek: false, here: None }
     }
 }
 
@@ -148,6 +171,8 @@ impl<'a> Ask<'a> {
 pub struct Chosen {
     pub place: Arc<Place>,
     pub reason: &'static str,
+    /// It brings its own code, and runs on the caller's thread.
+    pub runs_here: bool,
 }
 
 impl Chosen {
@@ -191,7 +216,8 @@ impl Bound {
     /// What a result of it can be checked with on any thread: this crate's own form, whoever made the result.
     pub fn checker(&self) -> Option<Arc<dyn Transform>> {
         let own = || {
-            alg::compile(&self.name, &self.params).ok().or_else(|| {
+            let own = alg::compile(&self.name, &self.params).ok().filter(|own| own.kind() == self.kind);
+            own.or_else(|| {
                 let layer = self.layer()?;
                 let found = layer.registry.candidates(&self.wanted);
                 let bid = found.iter().find(|bid| bid.device.engine.runs_inline())?;
@@ -284,8 +310,13 @@ impl Layer {
             latest: RwLock::new(None),
             checker: OnceLock::new(),
         };
-        // Refused now rather than at the first message.
-        self.first_place(&bound)?;
+        // Refused now rather than at the first message; what is refused leaves nothing behind.
+        if let Err(status) = self.first_place(&bound) {
+            let key = bound.cost_key.clone();
+            drop(bound);
+            self.forget_costs(&key);
+            return Err(status);
+        }
         if verify && bound.checker().is_none() {
             return Err(Status::usage(format!("verify: nothing here can check {} on this thread", bound.name)));
         }
@@ -325,7 +356,7 @@ impl Layer {
                     let plain = Place { step_driver: Some(driver), bid: place.bid.clone(), ..plain };
                     // Held as a transform holds it: while the stream lives, nobody takes the offer away.
                     let held = place.bid.upgrade();
-                    Ok(Chosen { place: Arc::new(Place { _held: held, ..plain }), reason: ONLY })
+                    Ok(Chosen { place: Arc::new(Place { _held: held, ..plain }), reason: ONLY, runs_here: false })
                 }
                 None => Err(Status::NoEngine(format!("no device here runs the steps of {}", bound.name))),
             }
@@ -339,6 +370,15 @@ impl Layer {
     }
 
     fn choose_in(&self, bound: &Bound, places: &[Arc<Place>], ask: &Ask<'_>) -> Outcome<Chosen> {
+        if let ([place], true) = (places, bound.is_proof())
+            && !place.limits.takes(ask.direction, ask.bytes)
+            && let Some(checker) = bound.checker()
+        {
+            // What an offer does not take cannot be wrong there; proofs go on with the reference in its place.
+            let costs = Arc::new(Costs::new(bound.kind));
+            let place = Arc::new(Place::of(&place.device, None, checker, costs));
+            return Ok(Chosen { place, reason: "beyond the offer's limits: by the reference", runs_here: true });
+        }
         match ask.device {
             Some(name) => self.choose_named(bound, places, name, ask),
             None => match places {
@@ -347,7 +387,7 @@ impl Layer {
                         return Err(self.nobody(bound, places, ask));
                     }
                     place.meet(&bound.params)?;
-                    Ok(Chosen { place: Arc::clone(place), reason: ONLY })
+                    Ok(Chosen { place: Arc::clone(place), reason: ONLY, runs_here: false })
                 }
                 _ => self.choose_among(bound, places, ask),
             },
@@ -362,25 +402,25 @@ impl Layer {
         };
         if !bound.may_use(&place.device) {
             self.alive()?;
-            return Err(Status::NoEngine(format!(
-                "no usable device offers {}: {name} is {}",
-                bound.name,
-                place.device.state().name()
-            )));
+            let why = told_state(&place.device);
+            return Err(Status::NoEngine(format!("no usable device offers {}: {why}", bound.name)));
         }
         if !place.limits.takes(ask.direction, ask.bytes) {
             return Err(self.nobody(bound, std::slice::from_ref(place), ask));
         }
         place.meet(&bound.params)?;
-        Ok(Chosen { place: Arc::clone(place), reason: "bound by the caller" })
+        Ok(Chosen { place: Arc::clone(place), reason: "bound by the caller", runs_here: false })
     }
 
     fn choose_among(&self, bound: &Bound, places: &[Arc<Place>], ask: &Ask<'_>) -> Outcome<Chosen> {
         let mut declined: Option<Status> = None;
         let mut refused: u64 = 0; // by index: compiling failed there
+        // A quarantined device is better than none, unless it has lied.
+        let is_there = |place: &Place| bound.may_use(&place.device);
+        let is_desperate = !places.iter().any(|place| is_there(place) && place.limits.takes(ask.direction, ask.bytes));
         let fits = |index: usize, place: &Place, refused: u64, tried: &[u32]| {
             (index >= 64 || refused & (1 << index) == 0)
-                && bound.may_use(&place.device)
+                && (is_there(place) || (is_desperate && place.device.is_last_resort()))
                 && place.limits.takes(ask.direction, ask.bytes)
                 && !tried.contains(&place.device.number())
         };
@@ -402,9 +442,10 @@ impl Layer {
                 if place.is_wrapper || (count > 0 && place.priority < 0 && least >= 0) {
                     continue; // a wrapper that is not the strongest, or a last resort that is not needed
                 }
+                let rivals = |other: &Place| !other.is_wrapper && (other.priority >= 0 || place.priority < 0);
                 if !place.device.may_trickle()
                     && places.iter().enumerate().any(|(i, other)| {
-                        i != index && fits(i, other, refused, ask.tried) && other.device.may_trickle()
+                        i != index && rivals(other) && fits(i, other, refused, ask.tried) && other.device.may_trickle()
                     })
                 {
                     continue;
@@ -419,12 +460,17 @@ impl Layer {
             let (index, place, reason) = match found {
                 [] => return Err(declined.unwrap_or_else(|| self.nobody(bound, places, ask))),
                 [Some((index, place))] => {
-                    (*index, *place, if skipped { "the devices before it are not usable" } else { ONLY })
+                    let reason = match (is_desperate, skipped) {
+                        (true, _) => "quarantined, and nobody else is there",
+                        (false, true) => "the devices before it cannot take it",
+                        (false, false) => ONLY,
+                    };
+                    (*index, *place, reason)
                 }
                 _ => self.balance(bound, found, ask)?,
             };
             match place.meet(&bound.params) {
-                Ok(_) => return Ok(Chosen { place: Arc::clone(place), reason }),
+                Ok(_) => return Ok(Chosen { place: Arc::clone(place), reason, runs_here: false }),
                 Err(status) if index < 64 => {
                     declined = Some(status);
                     refused |= 1 << index;
@@ -475,14 +521,18 @@ impl Layer {
             device_count: self.num_devices.load(Ordering::Relaxed),
             rivalry: &bound.rivalry,
         };
-        let choice = self.balancer().find_device(&asked, seats);
+        let balancer = self.balancer();
+        let choice = if ask.is_peek { balancer.peek(&asked, seats) } else { balancer.find_device(&asked, seats) };
         let chosen = choice.and_then(|choice| Some((found.get(choice.seat)?.as_ref()?, choice)));
         let Some(((index, place), Choice { seat, reason })) = chosen else {
             let name = self.balancer().name().to_string();
             return Err(Status::NoEngine(format!("the balancer {name} found no device for {}", bound.name)));
         };
         // Somewhere else than the strongest, since that has no room: a spill.
-        let full = seats.iter().take(seat).any(|seat| !seat.has_room);
+        let full = !ask.is_peek && seats.iter().take(seat).any(|seat| !seat.has_room);
+        if reason.starts_with("the balancer") && !ask.is_peek {
+            self.fell_back(reason);
+        }
         if full && seats.get(seat).is_some_and(|seat| seat.has_room) {
             place.device.stats.spilled.fetch_add(1, Ordering::Relaxed);
             self.fell_back("a stronger device was full");
@@ -516,7 +566,7 @@ impl Layer {
         let why = |place: &Arc<Place>| {
             let device = &place.device;
             if !device.is_usable() {
-                format!("{} is {}", device.name, device.state().name())
+                told_state(device)
             } else if !place.limits.takes(ask.direction, 0) {
                 format!("{} has no {}", device.name, ask.direction.name())
             } else if !place.limits.takes(ask.direction, ask.bytes) {
@@ -537,5 +587,11 @@ impl Layer {
 
 /// How many devices a layer has as a rule, at most.
 const FEW: usize = 4;
+/// A device's state, and the reason for it, for messages.
+fn told_state(device: &Device) -> String {
+    let (name, state, why) = (&device.name, device.state().name(), device.why());
+    if why.is_empty() { format!("{name} is {state}") } else { format!("{name} is {state} ({why})") }
+}
+
 /// Most devices that a balancer is shown at once; the weakest beyond that are left out.
 const SEATS: usize = 16;

@@ -34,7 +34,7 @@ pub struct Wishes {
 impl Layer {
     /// Whether work of this predicted time runs on the caller's own thread.
     pub fn is_inline(&self, chosen: &Chosen, predicted_ns: u64) -> bool {
-        chosen.place.device.engine.runs_inline() && predicted_ns < self.settings.inline_ns
+        chosen.runs_here || (chosen.place.device.engine.runs_inline() && predicted_ns < self.settings.inline_ns)
     }
 
     /// Whether what failed on the caller's thread should be tried elsewhere.
@@ -303,7 +303,7 @@ impl Layer {
         let all_there = match device {
             None => Ok(()),
             Some(_) => journey.rest.iter().try_for_each(|stage| {
-                let ask = Ask { device, ..Ask::of(stage.direction, 0) };
+                let ask = Ask { device, is_peek: true, ..Ask::of(stage.direction, 0) };
                 self.choose(&stage.bound, &ask).map(|_| ())
             }),
         };
@@ -405,7 +405,9 @@ impl Layer {
                     counter.fetch_add(units, Ordering::Relaxed);
                     stats.submitted.fetch_add(units, Ordering::Relaxed);
                     if is_movable && !device.is_usable() {
-                        device.sweep();
+                        // It went out of use just now. Not on the caller's thread, which may hold what others need.
+                        let _ = std::thread::Builder::new().name("acrypto/sweep".into()).spawn(move || device.sweep());
+                        continue;
                     }
                 }
                 Err(Refused::Full(request)) => {

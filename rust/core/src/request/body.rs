@@ -67,7 +67,9 @@ impl Body {
                 let costs = &self.place.costs;
                 let is_sure = costs.samples(direction, bytes) >= SURE;
                 let run_ns = costs.predict(direction, bytes).saturating_mul(self.units.len() as u64);
-                (is_sure && u128::from(run_ns) > left.as_nanos()).then_some(Status::DeadlineExceeded)
+                // Now and then one is begun all the same, or nobody would learn that the device is faster now.
+                let is_vain = is_sure && u128::from(run_ns) > left.as_nanos() && !self.place.tries_anyway();
+                is_vain.then_some(Status::DeadlineExceeded)
             }
             _ => None,
         }
@@ -170,6 +172,11 @@ impl Body {
     /// By how much it is counted in its device's backlog.
     pub fn backlog_ns(&self) -> u64 {
         if self.marks & COUNTED == 0 { 0 } else { self.expected_ns() }
+    }
+
+    /// It will be begun anew: that counts again.
+    pub fn forget_start(&mut self) {
+        self.mark(STARTED, false);
     }
 
     /// Gives back what it holds of its device's queue.

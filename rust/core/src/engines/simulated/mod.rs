@@ -299,7 +299,9 @@ impl Engine for Simulated {
     fn offers(&self) -> Vec<Offer> {
         let Identity { name, priority, algorithms } = &self.identity;
         let has = |a: &&Algorithm| algorithms.as_ref().is_none_or(|names| names.iter().any(|name| name == a.name));
-        let offer = |a: &Algorithm| Offer::of(a, format!("{}-{name}", a.name), *priority);
+        // As other drivers are called, so that they may stand inside names: `cbc-aes-simulated`.
+        let driver = |a: &Algorithm| a.name.trim_end_matches(')').replace(['(', ')', ','], "-");
+        let offer = |a: &Algorithm| Offer::of(a, format!("{}-{name}", driver(a)), *priority);
         ALGORITHMS.iter().copied().flatten().filter(has).map(offer).collect()
     }
 
