@@ -27,7 +27,7 @@ def test_each_stage_runs_on_its_device_and_is_told() -> None:
         stages = operation.completion.stages
         assert [stage.algorithm for stage in stages] == [*THREE, "sha256"]
         assert [stage.device for stage in stages] == ["press0", "lock0", "seal0", "software0"]
-        assert [stage.driver for stage in stages][:3] == ["zstd-press", "gcm(aes)-lock", "hmac(sha256)-seal"]
+        assert [stage.driver for stage in stages][:3] == ["zstd-press", "gcm-aes-lock", "hmac-sha256-seal"]
         assert all(stage.attempts == 1 and stage.reason and stage.run_ns > 0 for stage in stages)
         assert (operation.completion.device, operation.completion.attempts) == ("software0", 1)
         back = way.back(packed)

@@ -156,9 +156,10 @@ impl Device {
         lock(&self.why).clone()
     }
 
-    /// Whether it may still serve when nobody else can: it is out of use, but neither dead nor found wrong.
-    pub fn is_last_resort(&self) -> bool {
-        self.state() == State::Quarantined && !self.is_liar.load(Ordering::Acquire)
+    /// Whether it may still serve when nobody else can: it is out of use, but not dead; and not found wrong either,
+    /// unless every result is checked.
+    pub fn is_last_resort(&self, is_checked: bool) -> bool {
+        self.state() == State::Quarantined && (is_checked || !self.is_liar.load(Ordering::Acquire))
     }
 
     /// Whether it takes work now.
@@ -521,7 +522,7 @@ impl Device {
                 _ => false,
             };
             if !went {
-                let is_open = layer.as_ref().is_some_and(|layer| layer.alive().is_ok());
+                let is_open = layer.as_ref().is_none_or(|layer| layer.alive().is_ok());
                 let closed = Status::Closed("the layer was closed before the operation was done");
                 let status = if is_open { lost } else { closed };
                 hold.tell(Settled::failed(status, &self.name, "no completion came in time"));
@@ -552,7 +553,9 @@ impl Device {
         }
         // Only now: until its last worker has ended an engine may be given more to hold.
         self.engine.close();
-        self.send_away(Duration::ZERO); // what it has still not let go of
+        if self.home().is_some_and(|layer| layer.alive().is_ok()) {
+            self.send_away(Duration::ZERO); // it leaves: what it has still not let go of goes elsewhere
+        }
         lock(&self.watched).clear();
     }
 }

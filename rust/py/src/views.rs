@@ -74,7 +74,7 @@ fn device_row<'py>(py: Python<'py>, device: &Device) -> PyResult<Bound<'py, PyDi
 }
 
 fn span(seconds: f64) -> Duration {
-    if !(seconds > 0.0) {
+    if seconds.is_nan() || seconds <= 0.0 {
         return Duration::ZERO;
     }
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)

@@ -236,7 +236,21 @@ class Route:
 
 @final
 class Operation(Awaitable[_T_co], Generic[_T_co]):
-    """The handle of a request. Await it in the loop that submitted it, or `wait` in a thread. Any thread may cancel."""
+    """The handle of a request. Await it in the loop that submitted it, or `wait` in a thread. Any thread may cancel.
+
+    What every operation of a transform or a route takes by name when it is submitted:
+
+    - priority: larger ones go first; 0 unless told otherwise.
+    - deadline: seconds from now after which it ends with DeadlineExceeded, wherever it is.
+    - device: a device's name: there or nowhere.
+    - client: whose work it is, for fair shares; see `Layer.set_client`.
+    - mode: how its end is told: "queued", "poll", "direct" or "inline"; see docs/devices.md.
+    - callback: called with the operation once, after it has ended: in the event loop; without one on a thread of the
+      layer's own; with "poll" by `Layer.poll`, with "direct" on the thread that completed it, with "inline" before the
+      return. What it raises goes to `sys.unraisablehook`.
+    """
+
+    def __class_getitem__(cls, of: Any, /) -> Any: ...
 
     _asyncio_future_blocking: bool
     @property

@@ -73,8 +73,7 @@ class Limits:
 
     def as_row(self) -> tuple[int, int, int, bool]:
         """As the core takes it: bytes, requests, directions as bits, repeatable."""
-        every = self.directions is None
-        bits = 0xFFFF if every else sum(1 << DIRECTIONS.index(word) for word in self.directions or ())
+        bits = 0xFFFF if self.directions is None else sum(1 << DIRECTIONS.index(word) for word in self.directions)
         most = NO_LIMIT if self.max_bytes is None else self.max_bytes
         return most, NO_LIMIT if self.queue is None else self.queue, bits, self.repeatable
 

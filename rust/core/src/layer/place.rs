@@ -420,18 +420,18 @@ impl Layer {
         let is_desperate = !places.iter().any(|place| is_there(place) && place.limits.takes(ask.direction, ask.bytes));
         let fits = |index: usize, place: &Place, refused: u64, tried: &[u32]| {
             (index >= 64 || refused & (1 << index) == 0)
-                && (is_there(place) || (is_desperate && place.device.is_last_resort()))
+                && (is_there(place) || (is_desperate && place.device.is_last_resort(bound.verify)))
                 && place.limits.takes(ask.direction, ask.bytes)
                 && !tried.contains(&place.device.number())
         };
         loop {
             let mut candidates: [Option<(usize, &Arc<Place>)>; SEATS] = [None; SEATS];
             let mut count = 0;
-            let mut skipped = false;
+            let (mut skipped, mut is_out) = (false, false);
             let mut least = 0;
             for (index, place) in places.iter().enumerate() {
                 if !fits(index, place, refused, ask.tried) {
-                    skipped = true;
+                    (skipped, is_out) = (true, is_out || !is_there(place));
                     continue;
                 }
                 if place.is_wrapper && count == 0 {
@@ -462,6 +462,7 @@ impl Layer {
                 [Some((index, place))] => {
                     let reason = match (is_desperate, skipped) {
                         (true, _) => "quarantined, and nobody else is there",
+                        (false, true) if is_out => "the devices before it are not usable",
                         (false, true) => "the devices before it cannot take it",
                         (false, false) => ONLY,
                     };

@@ -2,6 +2,7 @@
 
 use super::{Ask, Bound, Chosen, Layer};
 use crate::alg::{self, Direction, Facts};
+use crate::device::State;
 use crate::operation::{Completion, Hold, Lane, Settled, WITHDRAWN};
 use crate::queue::{Item, Refused};
 use crate::request::{Gather, Request, Stepper, Steps, Unit, Units, Work, cost_bytes};
@@ -356,7 +357,7 @@ impl Layer {
         let device = Arc::clone(&request.place.device);
         let is_movable = request.is_movable();
         self.push(request)?;
-        if is_movable && !device.is_usable() {
+        if is_movable && device.state() == State::Broken {
             device.sweep(); // it went out of use just now, after its queue had been emptied
         }
         Ok(())
@@ -404,7 +405,7 @@ impl Layer {
                 Ok(()) => {
                     counter.fetch_add(units, Ordering::Relaxed);
                     stats.submitted.fetch_add(units, Ordering::Relaxed);
-                    if is_movable && !device.is_usable() {
+                    if is_movable && device.state() == State::Broken {
                         // It went out of use just now. Not on the caller's thread, which may hold what others need.
                         let _ = std::thread::Builder::new().name("acrypto/sweep".into()).spawn(move || device.sweep());
                         continue;
