@@ -250,7 +250,7 @@ class Operation(Awaitable[_T_co], Generic[_T_co]):
       return. What it raises goes to `sys.unraisablehook`.
     """
 
-    def __class_getitem__(cls, of: Any, /) -> Any: ...
+    def __class_getitem__(cls, of: Any) -> Any: ...
 
     _asyncio_future_blocking: bool
     @property

@@ -6,6 +6,8 @@ from acrypto.model.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from acrypto.model.shapes import Shape
 
 #: What sorts of algorithms there are; the sort decides which operations a transform has.
@@ -54,7 +56,7 @@ class Limits:
         *,
         max_bytes: int | None = None,
         queue: int | None = None,
-        directions: tuple[str, ...] | None = None,
+        directions: Sequence[str] | None = None,
         repeatable: bool = True,
     ) -> None:
         for name, value, least in (("max_bytes", max_bytes, 0), ("queue", queue, 1)):
@@ -68,7 +70,7 @@ class Limits:
             raise UsageError(f"directions is {directions!r}; it must be a tuple of some of {', '.join(DIRECTIONS)}")
         self.max_bytes = max_bytes
         self.queue = queue
-        self.directions = directions
+        self.directions = None if directions is None else tuple(directions)
         self.repeatable = repeatable
 
     def as_row(self) -> tuple[int, int, int, bool]:
