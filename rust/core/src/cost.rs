@@ -28,7 +28,9 @@ pub struct Costs {
     kind: Kind,
     runs: [[Cell; CLASSES]; DIRECTIONS],
     gaps: [[Cell; CLASSES]; DIRECTIONS],
+    /// What was queued, or run as a batch; and what ran on callers' threads.
     pub tally: Tally,
+    pub inline: Tally,
 }
 
 /// What one device did for one algorithm since it was opened.
@@ -121,7 +123,7 @@ fn rows_of_cells() -> [[Cell; CLASSES]; DIRECTIONS] {
 
 impl Costs {
     pub fn new(kind: Kind) -> Self {
-        Self { kind, runs: rows_of_cells(), gaps: rows_of_cells(), tally: Tally::default() }
+        Self { kind, runs: rows_of_cells(), gaps: rows_of_cells(), tally: Tally::default(), inline: Tally::default() }
     }
 
     /// The direction's row of one of the two tables; none if this kind has no such direction.

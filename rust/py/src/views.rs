@@ -5,7 +5,9 @@ use crate::error::{OrRaise, raise};
 use crate::layer::Layer;
 use crate::operation::Operation;
 use crate::route::Route;
+use acrypto_core::cost::Tally;
 use acrypto_core::device::Device;
+use acrypto_core::layer as core;
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -19,7 +21,21 @@ type CostRow = (String, String, String, u64, u64, u64, u32);
 /// Number, device, algorithm, direction, priority, client, whether it waits behind the budget, bytes.
 type RequestRow = (u64, String, String, &'static str, i32, u32, bool, usize);
 
-fn device_row<'py>(py: Python<'py>, device: &Device) -> PyResult<Bound<'py, PyDict>> {
+/// What ran on callers' threads is counted by algorithm only: completed, failed, bytes in and out, nanoseconds.
+fn inline_of(layer: &core::Layer, device: &Device) -> [u64; 5] {
+    let mut sums = [0; 5];
+    for (table, costs) in layer.all_costs() {
+        if table.split_once('/').is_some_and(|(name, _)| *name == *device.name) {
+            let Tally { completed, failed, bytes_in, bytes_out, busy_ns } = &costs.inline;
+            for (sum, counter) in sums.iter_mut().zip([completed, failed, bytes_in, bytes_out, busy_ns]) {
+                *sum += counter.load(Ordering::Relaxed);
+            }
+        }
+    }
+    sums
+}
+
+fn device_row<'py>(py: Python<'py>, layer: &core::Layer, device: &Device) -> PyResult<Bound<'py, PyDict>> {
     let row = PyDict::new(py);
     row.set_item("name", &*device.name)?;
     row.set_item("number", device.number())?;
@@ -42,31 +58,32 @@ fn device_row<'py>(py: Python<'py>, device: &Device) -> PyResult<Bound<'py, PyDi
         row.set_item(name, number)?;
     }
     let stats = &device.stats;
-    for (name, counter) in [
-        ("started", &stats.started),
-        ("completed", &stats.completed),
-        ("failed", &stats.failed),
-        ("finished", &stats.finished),
-        ("cancelled", &stats.cancelled),
-        ("refused", &stats.refused),
-        ("bounced", &stats.bounced),
-        ("duplicates", &stats.duplicates),
-        ("redone", &stats.redone),
-        ("spilled", &stats.spilled),
-        ("moved", &stats.moved),
-        ("lost", &stats.lost),
-        ("lied", &stats.lied),
-        ("inline", &stats.inline),
-        ("batch", &stats.batch),
-        ("queued_units", &stats.queued),
-        ("bytes_in", &stats.bytes_in),
-        ("bytes_out", &stats.bytes_out),
-        ("busy_ns", &stats.busy_ns),
+    let [done, wrong, read, written, busy_ns] = inline_of(layer, device);
+    let here = done + wrong;
+    for (name, counter, more) in [
+        ("submitted", &stats.submitted, here + stats.inline.load(Ordering::Relaxed)),
+        ("started", &stats.started, here),
+        ("completed", &stats.completed, done),
+        ("failed", &stats.failed, wrong),
+        ("finished", &stats.finished, here),
+        ("cancelled", &stats.cancelled, 0),
+        ("refused", &stats.refused, 0),
+        ("bounced", &stats.bounced, 0),
+        ("duplicates", &stats.duplicates, 0),
+        ("redone", &stats.redone, 0),
+        ("spilled", &stats.spilled, 0),
+        ("moved", &stats.moved, 0),
+        ("lost", &stats.lost, 0),
+        ("lied", &stats.lied, 0),
+        ("inline", &stats.inline, here),
+        ("batch", &stats.batch, 0),
+        ("queued_units", &stats.queued, 0),
+        ("bytes_in", &stats.bytes_in, read),
+        ("bytes_out", &stats.bytes_out, written),
+        ("busy_ns", &stats.busy_ns, busy_ns),
     ] {
-        row.set_item(name, counter.load(Ordering::Relaxed))?;
+        row.set_item(name, counter.load(Ordering::Relaxed) + more)?;
     }
-    let inline = stats.inline.load(Ordering::Relaxed);
-    row.set_item("submitted", stats.submitted.load(Ordering::Relaxed) + inline)?;
     row.set_item("lingering", device.lingering())?;
     row.set_item("queue_ns", device.queue_ns.rows())?;
     row.set_item("run_ns", device.run_ns.rows())?;
@@ -87,7 +104,7 @@ impl Layer {
         self.ours(py)?;
         let list = PyList::empty(py);
         for device in self.shared.core.devices() {
-            list.append(device_row(py, &device)?)?;
+            list.append(device_row(py, &self.shared.core, &device)?)?;
         }
         Ok(list)
     }
@@ -131,18 +148,18 @@ impl Layer {
         let list = PyList::empty(py);
         for (table, costs) in self.shared.core.all_costs() {
             let (device, key) = table.split_once('/').unwrap_or(("", &table));
-            let tally = &costs.tally;
+            let (tally, inline) = (&costs.tally, &costs.inline);
             let row = PyDict::new(py);
             row.set_item("device", device)?;
             row.set_item("algorithm", key)?;
             for (name, counter) in [
-                ("completed", &tally.completed),
-                ("failed", &tally.failed),
-                ("bytes_in", &tally.bytes_in),
-                ("bytes_out", &tally.bytes_out),
-                ("busy_ns", &tally.busy_ns),
+                ("completed", [&tally.completed, &inline.completed]),
+                ("failed", [&tally.failed, &inline.failed]),
+                ("bytes_in", [&tally.bytes_in, &inline.bytes_in]),
+                ("bytes_out", [&tally.bytes_out, &inline.bytes_out]),
+                ("busy_ns", [&tally.busy_ns, &inline.busy_ns]),
             ] {
-                row.set_item(name, counter.load(Ordering::Relaxed))?;
+                row.set_item(name, counter.iter().map(|own| own.load(Ordering::Relaxed)).sum::<u64>())?;
             }
             list.append(row)?;
         }
