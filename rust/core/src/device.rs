@@ -18,9 +18,10 @@ use crate::queue::{Budget, Queue};
 use crate::request::Request;
 use crate::spare::Watch;
 use crate::status::Status;
+use crate::sync::lock_std as lock;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,10 +29,6 @@ mod state;
 mod stats;
 pub use state::State;
 pub use stats::Stats;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a device is opened with.
 #[derive(Debug, Clone, Copy)]

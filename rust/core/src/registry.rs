@@ -358,8 +358,8 @@ mod tests {
             tag(&registry.get(made).unwrap()).unwrap()
         });
         assert_eq!(tags[0], tags[1]);
-        assert_eq!(far.stats.completed.load(Ordering::Relaxed), 2);
-        assert_eq!(near.stats.completed.load(Ordering::Relaxed), 0);
+        assert_eq!(far.stats.tally.completed.load(Ordering::Relaxed), 2);
+        assert_eq!(near.stats.tally.completed.load(Ordering::Relaxed), 0);
         far.break_down();
         let made = registry.compose(&near, offer("hmac(sha256)", "hmac(own)", 1), "hmac", &ids[1..]).unwrap();
         assert_eq!(tag(&registry.get(made).unwrap()), Err(Status::DeviceLost("faulty0".into())));

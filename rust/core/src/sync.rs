@@ -13,6 +13,11 @@ pub use std::sync::{
 
 use std::sync::PoisonError;
 
+/// The same for what is never model-checked.
+pub fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Locks even after a panic elsewhere: what we keep under locks is valid at every step.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -42,7 +42,7 @@ fn a_failed_request_tells_the_engine() {
     let ended = outcomes(&rig);
     let failed = ended.iter().filter(|outcome| matches!(outcome, Err(Status::Engine { .. }))).count();
     assert_eq!((failed, ended.iter().flatten().count()), (NUM / 2, NUM / 2));
-    assert_eq!(rig.device.stats.failed.load(Ordering::Relaxed), NUM as u64 / 2);
+    assert_eq!(rig.device.stats.tally.failed.load(Ordering::Relaxed), NUM as u64 / 2);
 }
 
 #[test]

@@ -10,17 +10,14 @@ use crate::operation::Operation;
 use acrypto_core::ffi::eventfd::EventFd;
 use acrypto_core::operation::{self as op, Port, Told};
 use acrypto_core::ring::Ring;
+pub use acrypto_core::sync::lock_std as lock;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 struct LoopPort {
     /// Held so that its address is not reused while we know it by that.

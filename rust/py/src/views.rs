@@ -63,8 +63,8 @@ fn device_row<'py>(py: Python<'py>, layer: &core::Layer, device: &Device) -> PyR
     for (name, counter, more) in [
         ("submitted", &stats.submitted, here + stats.inline.load(Ordering::Relaxed)),
         ("started", &stats.started, here),
-        ("completed", &stats.completed, done),
-        ("failed", &stats.failed, wrong),
+        ("completed", &stats.tally.completed, done),
+        ("failed", &stats.tally.failed, wrong),
         ("finished", &stats.finished, here),
         ("cancelled", &stats.cancelled, 0),
         ("refused", &stats.refused, 0),
@@ -78,9 +78,9 @@ fn device_row<'py>(py: Python<'py>, layer: &core::Layer, device: &Device) -> PyR
         ("inline", &stats.inline, here),
         ("batch", &stats.batch, 0),
         ("queued_units", &stats.queued, 0),
-        ("bytes_in", &stats.bytes_in, read),
-        ("bytes_out", &stats.bytes_out, written),
-        ("busy_ns", &stats.busy_ns, busy_ns),
+        ("bytes_in", &stats.tally.bytes_in, read),
+        ("bytes_out", &stats.tally.bytes_out, written),
+        ("busy_ns", &stats.tally.busy_ns, busy_ns),
     ] {
         row.set_item(name, counter.load(Ordering::Relaxed) + more)?;
     }

@@ -1,6 +1,7 @@
 //! What a device counts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::cost::Tally;
+use std::sync::atomic::AtomicU64;
 
 /// Counters, each only ever growing; 64 bits, since at a million a second 32 would last an hour.
 #[derive(Debug, Default)]
@@ -9,10 +10,8 @@ pub struct Stats {
     pub submitted: AtomicU64,
     /// Units that the engine was given to run.
     pub started: AtomicU64,
-    /// Units that the engine did.
-    pub completed: AtomicU64,
-    /// Units that it failed.
-    pub failed: AtomicU64,
+    /// Units that the engine did and failed, their bytes, and how long it worked.
+    pub tally: Tally,
     /// Units that ended here: their caller was told.
     pub finished: AtomicU64,
     /// Operations whose caller had withdrawn them by the time the device let go.
@@ -36,24 +35,4 @@ pub struct Stats {
     pub inline: AtomicU64,
     pub batch: AtomicU64,
     pub queued: AtomicU64,
-    pub bytes_in: AtomicU64,
-    pub bytes_out: AtomicU64,
-    pub busy_ns: AtomicU64,
-}
-
-impl Stats {
-    /// Counts an attempt.
-    pub fn count(&self, done: u64, failed: u64, bytes_in: u64, bytes_out: u64, run_ns: u64) {
-        for (counter, more) in [
-            (&self.completed, done),
-            (&self.failed, failed),
-            (&self.bytes_in, bytes_in),
-            (&self.bytes_out, bytes_out),
-            (&self.busy_ns, run_ns),
-        ] {
-            if more > 0 {
-                counter.fetch_add(more, Ordering::Relaxed);
-            }
-        }
-    }
 }

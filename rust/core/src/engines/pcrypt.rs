@@ -14,6 +14,7 @@ use crate::fork;
 use crate::operation::UnitResult;
 use crate::request::{Request, panic_message};
 use crate::status::{Outcome, Status};
+use crate::sync::lock_std as lock;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -82,10 +83,6 @@ impl Finished {
             Self::Dropped(request) => drop(request),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Bench {

@@ -13,9 +13,10 @@ use crate::operation::is_telling;
 use crate::registry::Registry;
 use crate::request::Unit;
 use crate::status::{Outcome, Status};
+use crate::sync::lock_std as lock;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 mod again;
@@ -25,10 +26,6 @@ mod submit;
 
 pub use place::{Ask, Bound, Chosen, Place};
 pub use submit::Wishes;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What a layer is opened with.
 #[derive(Debug, Clone, Copy)]

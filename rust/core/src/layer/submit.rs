@@ -159,7 +159,7 @@ impl Layer {
         stats.batch.fetch_add(num, Ordering::Relaxed);
         stats.started.fetch_add(num, Ordering::Relaxed);
         stats.finished.fetch_add(num, Ordering::Relaxed);
-        stats.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
+        stats.tally.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
         place.costs.tally.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
         let told = self.told(chosen, transform.driver(direction), Lane::Batch);
         let completion = Completion { run_ns, bytes_in: bytes_in as u64, bytes_out, ..told };

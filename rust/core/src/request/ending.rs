@@ -30,7 +30,7 @@ impl Request {
             return; // nobody wanted it any more: that says nothing of the device
         }
         let device = &self.place.device;
-        device.stats.count(done, results.len() as u64 - done, bytes_in, bytes_out, run_ns);
+        device.stats.tally.count(done, results.len() as u64 - done, bytes_in, bytes_out, run_ns);
         device.queue_ns.record(waited);
         device.run_ns.record(run_ns);
         let tally = &self.place.costs.tally;

@@ -1,11 +1,8 @@
 //! Where a simulated device gets its time from: the system, or a test.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+pub(super) use crate::sync::lock_std as lock;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Time as one device sees it, in nanoseconds since a moment of its own. Shareable between threads; one thread sleeps.
 pub trait Clock: Send + Sync {
