@@ -9,7 +9,7 @@ use crate::layer::Shared;
 use crate::operation::Operation;
 use crate::port::{lock, running_loop};
 use crate::transform::{Asked, INLINE_OUTPUT, Transform, extra};
-use acrypto_core::alg::{Direction, Kind};
+use acrypto_core::alg::{self, Direction, Kind};
 use acrypto_core::buffer::Source;
 use acrypto_core::layer::Bound as Recipe;
 use acrypto_core::request::{Request, Unit};
@@ -39,7 +39,13 @@ fn duty(recipe: &Recipe, tag_len: Option<usize>, is_reverse: bool) -> Outcome<(D
         (Kind::Cipher | Kind::Aead, false) => (Direction::Encrypt, Role::Replace),
         (Kind::Cipher | Kind::Aead, true) => (Direction::Decrypt, Role::Replace),
         (Kind::Mac, false) => (Direction::Mac, Role::Append),
-        (Kind::Mac, true) => (Direction::Verify, Role::Strip(tag_len.unwrap_or(0))),
+        (Kind::Mac, true) => match tag_len {
+            Some(tag_len) => (Direction::Verify, Role::Strip(tag_len)),
+            None => {
+                let name = &recipe.name;
+                return Err(Status::usage(format!("{name}: its offer does not tell how long its tags are")));
+            }
+        },
         (Kind::Digest, _) => (Direction::Digest, Role::Note),
         _ => {
             let (name, kind) = (&recipe.name, recipe.kind.name());
@@ -57,7 +63,8 @@ fn tag_len(layer: &Shared, recipe: &Arc<Recipe>) -> Outcome<Option<usize>> {
     let unit = layer.core.unit(Source::default());
     let transform = place.transform().ok_or_else(|| Status::Internal("a place that was never met".into()))?;
     let told = recipe.tag_len().or_else(|| Some(recipe.shape.digest).filter(|digest| *digest > 0));
-    Ok(Some(told.unwrap_or_else(|| transform.capacity(&unit.call(Direction::Mac, 0)))))
+    let is_ours = alg::find(&recipe.name).is_some();
+    Ok(told.or_else(|| is_ours.then(|| transform.capacity(&unit.call(Direction::Mac, 0)))))
 }
 
 fn links(py: Python<'_>, layer: &Arc<Shared>, transforms: &Bound<'_, PyTuple>) -> PyResult<Vec<Link>> {
