@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.layer.only import STRONGEST, device
+from tests.layer.only import STRONGEST, device, until
 from tests.properties.cases import Case
 from tests.registry.twins import Liar, Twin
 
@@ -302,3 +305,20 @@ def test_it_is_told_where_nobody_can_look() -> None:
         assert layer.digest("oddhash", b"x").wait(60) == b"digest"
         with pytest.raises(acrypto.UsageError, match="oddhash"):
             layer.transform("oddhash", verify=True)
+
+
+def test_a_check_whose_device_breaks_is_made_all_the_same() -> None:
+    """And the caller's memory holds what was found right, not what was first written there."""
+    bad, good = (Simulated(name=name, algorithms=["zlib"], priority=300) for name in ("bad", "good"))
+    with opened(bad, good, "software") as layer:
+        bad.tune("corrupt_rate", 1.0)
+        transform, into = layer.transform("zlib", verify=True), bytearray(4096)
+        # The checking device has enough to do for the check to wait there.
+        busy = [layer.compress("zlib", os.urandom(16 << 20), level=9, device="software0") for _ in range(2)]
+        operation = transform.compress(TEXT, into=into)
+        until(lambda: any(into) or operation.done())
+        layer.break_device("software0")
+        assert zlib.decompress(into[: operation.wait(60)]) == TEXT
+        for other in busy:
+            with contextlib.suppress(acrypto.DeviceLost):
+                other.wait(60)
