@@ -83,6 +83,20 @@ impl Job {
         self.cargo.bytes().get(at..at.saturating_add(len)).unwrap_or(&[])
     }
 
+    /// Address and length of memory for the kernel, which the job keeps in place.
+    pub fn memory(&mut self, at: usize, len: usize) -> (*mut u8, usize) {
+        match &self.cargo {
+            Cargo::Own(_) => {
+                let space = self.space(at, len);
+                (space.as_mut_ptr(), space.len())
+            }
+            Cargo::Lent(..) => {
+                let bytes = self.bytes(at, len);
+                (bytes.as_ptr().cast_mut(), bytes.len())
+            }
+        }
+    }
+
     /// Takes the result of a call that began at `at` in the memory. True if the job is done: all moved, at the end of
     /// the file, or failed.
     pub fn took(&mut self, at: usize, result: io::Result<usize>) -> bool {
