@@ -1,7 +1,7 @@
 //! One transfer: memory, where in the file, how far it has come, and the rules of going on after a short one.
 
 use crate::buffer::Output;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 /// Linux moves no more than this in one call.
@@ -102,14 +102,13 @@ impl Job {
     pub fn took(&mut self, at: usize, result: io::Result<usize>) -> bool {
         let count = match result {
             Ok(count) => count,
-            Err(error) => match error.raw_os_error() {
-                // Interrupted, or withdrawn because the thread that asked has ended: not our end.
-                Some(libc::EINTR | libc::EAGAIN | libc::ECANCELED) => return false,
-                code => {
-                    self.error = code.or(Some(libc::EIO));
-                    return true;
-                }
-            },
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => return false,
+            // The thread that asked the kernel has ended: that is not our end.
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => return false,
+            Err(error) => {
+                self.error = Some(error.raw_os_error().unwrap_or(libc::EIO));
+                return true;
+            }
         };
         let end = at + count;
         if end <= self.moved {

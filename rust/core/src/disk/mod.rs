@@ -84,8 +84,8 @@ const DIRECT: usize = 4;
 fn carrier(target: &Arc<Target>, stop: &Arc<Stop>, via: Via, depth: usize) -> io::Result<Box<dyn Carrier>> {
     let (target, stop) = (Arc::clone(target), Arc::clone(stop));
     let threads = match target.access {
-        Access::InOrder => 0,
-        Access::Waits => 1,
+        Access::AtOnce => 0,
+        Access::InOrder | Access::Waits => 1,
         Access::Offsets => {
             if via != Via::Threads {
                 match uring::Uring::new(Arc::clone(&target), Arc::clone(&stop), depth) {

@@ -5,10 +5,13 @@
 
 use crate::ffi::descriptor;
 use std::fs::File;
-use std::io::{self, IsTerminal, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::os::fd::{AsFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Devices that never wait, by major and minor number: null, zero, full, random, urandom.
+const AT_ONCE: [(u32, u32); 5] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9)];
 
 /// How bytes get to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +20,10 @@ pub(super) enum Access {
     Offsets,
     /// In order, and a transfer may have to wait for the other side: pipes, sockets, terminals.
     Waits,
-    /// In order, at once: files opened for appending, and devices such as `/dev/null`.
+    /// In order: files opened for appending.
     InOrder,
+    /// In order, and not worth a thread: `/dev/null`, `/dev/zero` and the like.
+    AtOnce,
 }
 
 /// See the head of this file.
@@ -39,18 +44,17 @@ impl Target {
         if (writes && mode == libc::O_RDONLY) || (!writes && mode == libc::O_WRONLY) {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        let kind = file.metadata()?.file_type();
+        let facts = file.metadata()?;
+        let kind = facts.file_type();
         if kind.is_dir() {
             return Err(io::Error::from_raw_os_error(libc::EISDIR));
         }
         let access = if kind.is_file() || kind.is_block_device() {
             if writes && flags & libc::O_APPEND != 0 { Access::InOrder } else { Access::Offsets }
-        } else if kind.is_fifo() || kind.is_socket() || file.is_terminal() {
-            Access::Waits
-        } else if kind.is_char_device() {
-            Access::InOrder
+        } else if kind.is_char_device() && AT_ONCE.contains(&(libc::major(facts.rdev()), libc::minor(facts.rdev()))) {
+            Access::AtOnce
         } else {
-            Access::Waits // eventfd and its like
+            Access::Waits
         };
         let direct = flags & libc::O_DIRECT != 0 && access == Access::Offsets;
         Ok(Self { file, access, direct: AtomicBool::new(direct), flagged: AtomicBool::new(false) })

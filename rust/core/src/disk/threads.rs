@@ -118,6 +118,7 @@ impl Bench {
     }
 
     fn perform(&self, mut job: Job) -> Job {
+        let mut must_wait = false;
         loop {
             if self.stop.is_stopped() {
                 return job.withdraw();
@@ -126,18 +127,12 @@ impl Bench {
                 return job;
             }
             let (offset, at, len) = job.rest();
-            if len == 0 {
-                return job;
-            }
             let result = match self.target.access {
                 Access::Offsets => self.at(&mut job, offset, at, len),
-                Access::InOrder => self.next(&mut job, at, len),
-                Access::Waits => match descriptor::wait(self.target.file.as_fd(), job.writes, self.stop.bell()) {
-                    Ok(true) => continue,
-                    Ok(false) => self.ready(&mut job, at, len),
-                    Err(error) => Err(error),
-                },
+                Access::InOrder | Access::AtOnce => self.next(&mut job, at, len),
+                Access::Waits => self.now(&mut job, at, len, must_wait),
             };
+            must_wait = result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
             if job.took(at, result) {
                 let short = !job.writes && job.moved < job.wanted;
                 self.ended.fetch_or(short && self.target.access != Access::Offsets, Ordering::Relaxed);
@@ -156,12 +151,16 @@ impl Bench {
         if job.writes { file.write(job.bytes(at, len)) } else { file.read(job.space(at, len)) }
     }
 
-    fn ready(&self, job: &mut Job, at: usize, len: usize) -> io::Result<usize> {
+    /// What can be moved without waiting; `must_wait` first waits until something can.
+    fn now(&self, job: &mut Job, at: usize, len: usize, must_wait: bool) -> io::Result<usize> {
         let file = self.target.file.as_fd();
+        if must_wait && descriptor::wait(file, job.writes, self.stop.bell())? {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         if job.writes {
-            descriptor::write_ready(file, job.bytes(at, len))
+            descriptor::write_now(file, job.bytes(at, len), must_wait)
         } else {
-            descriptor::read_ready(file, job.space(at, len))
+            descriptor::read_now(file, job.space(at, len), must_wait)
         }
     }
 }

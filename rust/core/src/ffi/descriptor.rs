@@ -61,30 +61,38 @@ fn moved(count: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
+/// Whether this kind of file does not know how not to wait.
 fn cannot(result: &io::Result<usize>) -> bool {
     let code = result.as_ref().err().and_then(io::Error::raw_os_error);
     matches!(code, Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL | libc::ESPIPE))
 }
 
-/// Reads what is there from a descriptor that can be read; does not wait for more.
-pub fn read_ready(fd: BorrowedFd<'_>, space: &mut [u8]) -> io::Result<usize> {
+/// Reads what is there; an error of the kind `WouldBlock` if nothing is, or if that cannot be known before [`wait`] has
+/// told: `is_ready`.
+pub fn read_now(fd: BorrowedFd<'_>, space: &mut [u8], is_ready: bool) -> io::Result<usize> {
     let part = libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
     // SAFETY: one part, which is `space`, writable and exclusive during the call. The offset -1 is "where it stands".
     let result = moved(unsafe { libc::preadv2(fd.as_raw_fd(), &raw const part, 1, -1, libc::RWF_NOWAIT) });
     if !cannot(&result) {
         return result;
     }
+    if !is_ready {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     // SAFETY: `space` is writable and exclusive during the call. It waits only if somebody else reads meanwhile.
     moved(unsafe { libc::read(fd.as_raw_fd(), space.as_mut_ptr().cast(), space.len()) })
 }
 
-/// Writes as much as fits to a descriptor that can be written; does not wait for more room.
-pub fn write_ready(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+/// Writes as much as fits; an error as [`read_now`] gives it.
+pub fn write_now(fd: BorrowedFd<'_>, bytes: &[u8], is_ready: bool) -> io::Result<usize> {
     let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: one part, which is `bytes` and only read. The offset -1 is "where it stands".
     let result = moved(unsafe { libc::pwritev2(fd.as_raw_fd(), &raw const part, 1, -1, libc::RWF_NOWAIT) });
     if !cannot(&result) {
         return result;
+    }
+    if !is_ready {
+        return Err(io::ErrorKind::WouldBlock.into());
     }
     // SAFETY: `bytes` is readable during the call; so few of them a pipe takes without waiting.
     moved(unsafe { libc::write(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len().min(ATOMIC)) })
