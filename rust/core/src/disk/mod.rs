@@ -24,7 +24,7 @@ mod writer;
 
 pub use job::Loan;
 pub use reader::{Reader, Reading};
-pub use writer::{Writer, Writing};
+pub use writer::{Spent, Writer, Writing};
 
 use crate::fork;
 use crate::status::Status;

@@ -159,12 +159,12 @@ impl Carrier for Uring {
     fn wait(&mut self, time: Duration) -> Option<Job> {
         self.reap();
         self.start();
-        if self.done.is_empty() && self.flying() > 0 {
+        if self.done.is_empty() && self.flying() > 0 && !time.is_zero() {
             if self.stop.is_stopped() {
                 self.withdraw();
             }
             // Over time, interrupted, or there is something.
-            let _ = self.enter(usize::from(!time.is_zero()), time);
+            let _ = self.enter(1, time);
             self.reap();
             self.start();
         }
