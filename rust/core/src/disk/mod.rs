@@ -18,6 +18,9 @@ mod job;
 mod reader;
 mod stop;
 mod target;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod threads;
 mod uring;
 mod writer;
@@ -73,7 +76,7 @@ const CANCELLED: Status = Status::Closed("reading or writing was cancelled, or c
 #[derive(Debug)]
 pub enum Look<T> {
     Is(T),
-    /// Nothing yet; look again.
+    /// Nothing in that time, or until a signal came; look again.
     Later,
 }
 
