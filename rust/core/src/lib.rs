@@ -8,8 +8,10 @@
 pub mod alg;
 pub mod balancers;
 pub mod buffer;
+pub mod copies;
 pub mod cost;
 pub mod device;
+pub mod disk;
 pub mod engine;
 pub mod engines;
 pub mod ffi;

@@ -7,6 +7,7 @@ mod buffer;
 mod completion;
 mod convert;
 mod delivery;
+mod disk;
 mod error;
 mod harvest;
 mod info;
@@ -29,9 +30,11 @@ mod _native {
     #[pymodule_export]
     use super::balancer::{Balancer, DeviceView, RequestView};
     #[pymodule_export]
-    use super::buffer::Buffer;
+    use super::buffer::{Buffer, Space};
     #[pymodule_export]
     use super::completion::{Completion, Stage};
+    #[pymodule_export]
+    use super::disk::{Reader, Writer, copies, count_copy};
     #[pymodule_export]
     use super::error::set_errors;
     #[pymodule_export]

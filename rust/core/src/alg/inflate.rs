@@ -10,6 +10,7 @@ use super::oneshot::{Room, diagnosed, staged};
 use super::stream::{Decompressor, Step};
 use super::wrapper::{Check, Header};
 use crate::buffer::Output;
+use crate::copies::{self, Place};
 use crate::ffi::isal::{Inflater, Wrapper};
 use crate::ffi::libdeflate::{self, Inflated};
 use crate::status::{Outcome, Status};
@@ -130,6 +131,7 @@ pub fn inflate_part(source: &[u8], expected: usize, output: &mut Output) -> Outc
         // libdeflate wants a final block. A copy of the compressed side costs a hundredth of the time.
         if let Some((part, last)) = joined.split_at_mut_checked(source.len()) {
             part.copy_from_slice(source);
+            copies::count(Place::Aside, source.len());
             last.copy_from_slice(&LAST_BLOCK);
         }
         loop {

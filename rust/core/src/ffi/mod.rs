@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod awslc;
+pub mod descriptor;
 pub mod eventfd;
 pub mod isal;
 pub mod libdeflate;
