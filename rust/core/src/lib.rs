@@ -9,6 +9,7 @@ pub mod alg;
 pub mod balancers;
 pub mod buffer;
 pub mod cost;
+pub mod derive;
 pub mod device;
 pub mod engine;
 pub mod engines;

@@ -7,6 +7,7 @@ mod buffer;
 mod completion;
 mod convert;
 mod delivery;
+mod derive;
 mod error;
 mod harvest;
 mod info;
@@ -32,6 +33,8 @@ mod _native {
     use super::buffer::Buffer;
     #[pymodule_export]
     use super::completion::{Completion, Stage};
+    #[pymodule_export]
+    use super::derive::{agree, bech32_decode, bech32_encode, hkdf, random_key, scrypt, unwrap_key};
     #[pymodule_export]
     use super::error::set_errors;
     #[pymodule_export]
