@@ -9,6 +9,7 @@ from acrypto.streams import stage
 from acrypto.streams.age import armor as text
 from acrypto.streams.age import format, keys
 from acrypto.streams.age.recipients import recipients_of, wrapped
+from acrypto.streams.messages import ending
 from acrypto.streams.stage import regrouped
 from acrypto.streams.window import ordered
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from acrypto._core import Buffer, Operation, Transform
     from acrypto.streams.age.recipients import Recipient
-    from acrypto.streams.stage import Message, Piece, Work
+    from acrypto.streams.stage import Piece, Work
 
 #: Chunks that are sealed by one operation: enough that the hand-over costs nothing beside them.
 CHUNKS = 16
@@ -103,16 +104,3 @@ def sealed(work: Work, transform: Transform, upstream: Iterator[Piece | None]) -
         box = operation.wait()
         work.tally.ran(operation)
         yield box
-
-
-def ending(messages: Iterable[tuple[Message, int] | None]) -> Iterator[tuple[Message, int, bool] | None]:
-    """Messages, their lengths, and whether each is the last, for which the next one must be seen. At least one."""
-    held: tuple[Message, int] | None = None
-    for message in messages:
-        if message is None:
-            yield None
-            continue
-        if held is not None:
-            yield (*held, False)
-        held = message
-    yield (*(held or (b"", 0)), True)
