@@ -7,9 +7,11 @@ hardware keys and of post-quantum cryptography, which age takes from plug-ins to
 from acrypto.streams.age.decrypt import Decrypt
 from acrypto.streams.age.encrypt import Encrypt
 from acrypto.streams.age.identities import Identity, ScryptIdentity, X25519Identity
+from acrypto.streams.age.index import AgeIndex
 from acrypto.streams.age.recipients import Recipient, ScryptRecipient, X25519Recipient
 
 __all__ = [
+    "AgeIndex",
     "Decrypt",
     "Encrypt",
     "Identity",

@@ -103,7 +103,7 @@ def payload_transform(work: Work, file_key: bytearray, nonce: bytes) -> Transfor
 
 
 class _Part(NamedTuple):
-    """Chunks that are opened by one operation: where they lie, which is the first, whether the last is the final one."""
+    """Chunks that are opened by one operation: where they lie, the first one's number, whether the last is final."""
 
     source: list[memoryview]
     number: int
