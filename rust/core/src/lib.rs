@@ -10,6 +10,7 @@ pub mod balancers;
 pub mod buffer;
 pub mod copies;
 pub mod cost;
+pub mod derive;
 pub mod device;
 pub mod disk;
 pub mod engine;

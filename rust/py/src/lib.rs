@@ -7,6 +7,7 @@ mod buffer;
 mod completion;
 mod convert;
 mod delivery;
+mod derive;
 mod disk;
 mod error;
 mod harvest;
@@ -33,6 +34,8 @@ mod _native {
     use super::buffer::{Buffer, Space};
     #[pymodule_export]
     use super::completion::{Completion, Stage};
+    #[pymodule_export]
+    use super::derive::{agree, bech32_decode, bech32_encode, hkdf, random_key, scrypt, unwrap_key};
     #[pymodule_export]
     use super::disk::{Reader, Writer, copies, count_copy};
     #[pymodule_export]

@@ -23,6 +23,7 @@ pub mod oneshot;
 pub mod public_key;
 pub mod random;
 pub mod stream;
+pub mod stream_aead;
 pub mod wrapper;
 pub mod zstd;
 
@@ -135,6 +136,8 @@ pub struct Params {
     /// Compress to a part of a longer deflate stream: no final block, ends on a byte (RFC 1951 3.2.4's empty stored
     /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`].
     pub part: bool,
+    /// Bytes that are sealed at a time, of an AEAD that cuts its messages.
+    pub unit: Option<usize>,
     /// Whether every result is checked before its caller gets it; no algorithm's own parameter.
     pub verify: bool,
 }
@@ -152,6 +155,7 @@ impl Params {
             ("hash", self.hash.is_some()),
             ("padding", self.padding.is_some()),
             ("part", self.part),
+            ("unit", self.unit.is_some()),
         ];
         match set.iter().find(|(parameter, is_set)| *is_set && !known.contains(parameter)) {
             Some((parameter, _)) => Err(Status::usage(format!("{name} takes no parameter {parameter}"))),
@@ -240,6 +244,7 @@ pub static ALGORITHMS: &[&[Algorithm]] = &[
     checksum::ALGORITHMS,
     mac::ALGORITHMS,
     aead::ALGORITHMS,
+    stream_aead::ALGORITHMS,
     cipher::ALGORITHMS,
     random::ALGORITHMS,
     public_key::ALGORITHMS,
