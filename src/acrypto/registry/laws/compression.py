@@ -17,7 +17,7 @@ FRAMED = ("deflate", "zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
 #: Formats with a checksum of the content, in the known answers.
 CHECKED = ("zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
 #: Levels that each of these has: its fast and its slow way.
-LEVELS = {name: (1, 9) for name in ("deflate", "zlib", "bgzf", "zstd", "lz4", "lz4-block")} | {"gzip": (0, 9)}
+LEVELS = dict.fromkeys(("deflate", "zlib", "bgzf", "zstd", "lz4", "lz4-block"), (1, 9)) | {"gzip": (0, 9)}
 #: Every size up to this.
 DENSE = 70
 #: Distances just within, and beyond, the windows of deflate and lz4.
