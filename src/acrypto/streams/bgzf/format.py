@@ -86,7 +86,7 @@ def index_to_bytes(starts: array[int], offsets: array[int]) -> bytes:
     """A `.gzi` as `bgzip --index` writes it.
 
     Args:
-        starts: where each block begins, the first one and the empty last one among them.
+        starts: where each block begins, the first one among them, but not the empty last one.
         offsets: where the content of each begins.
     """
     pairs = array("Q", bytes(_PAIR * max(0, len(starts) - 1)))
@@ -103,6 +103,8 @@ def parse_index(data: bytes) -> tuple[array[int], array[int]]:
         CorruptInput: it is not whole, or no file can have such blocks.
     """
     count = int.from_bytes(data[:8], "little")
+    if count == (1 << 64) - 1:
+        count = 0  # as bgzip 1.16 tells that a file holds nothing
     if len(data) < 8 or len(data) != 8 + _PAIR * count:
         raise CorruptInput(f"truncated gzi index at offset {len(data)}", len(data))
     pairs = array("Q", data[8:])
