@@ -103,7 +103,7 @@ class ObjectPlace:
 
     def __init__(self, file: Any, base: int) -> None:
         self._file = file
-        self._base = base
+        self.base = base
         self._lock = Lock()
         self._pread: Callable[[int, int], bytes] | None = getattr(file, "pread", None)
         self.name = called(file)
@@ -113,9 +113,9 @@ class ObjectPlace:
     def read(self, offset: int, nbytes: int) -> bytes:
         """So many bytes from there on, fewer only at the end."""
         if self._pread is not None:
-            return self._pread(self._base + offset, nbytes)
+            return self._pread(self.base + offset, nbytes)
         with self._lock:
-            self._file.seek(self._base + offset)
+            self._file.seek(self.base + offset)
             found: bytes = self._file.read(nbytes) or b""
             while len(found) < nbytes:
                 more = self._file.read(nbytes - len(found))
