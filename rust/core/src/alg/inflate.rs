@@ -20,7 +20,7 @@ use std::cell::RefCell;
 const RESTARTED: usize = 1 << 20;
 /// The least first guess, and the largest ratio that deflate can reach (258 bytes for two bits).
 const LEAST_GUESS: usize = 64 << 10;
-const DENSEST: usize = 1032;
+pub(super) const DENSEST: usize = 1032;
 
 fn corrupt(offset: usize, what: &'static str) -> Status {
     Status::Corrupt { offset: offset as u64, what }
@@ -34,13 +34,14 @@ fn truncated(format: Wrapper) -> &'static str {
     }
 }
 
-const GARBAGE: &str = "trailing garbage";
+pub(super) const GARBAGE: &str = "trailing garbage";
 
 thread_local! {
     static INFLATER: RefCell<Option<libdeflate::Decompressor>> = const { RefCell::new(None) };
 }
 
-fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
+/// Inflates the raw deflate stream at the start of `source`.
+pub(super) fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
     INFLATER.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = libdeflate::Decompressor::new();
