@@ -24,6 +24,7 @@ pub mod public_key;
 pub mod random;
 pub mod stream;
 pub mod wrapper;
+pub mod zlib;
 pub mod zstd;
 
 /// What sort of thing an algorithm is; decides which operations a transform has.

@@ -159,12 +159,7 @@ impl Inflate {
         forget(&mut stream);
         // SAFETY: `stream` is ours and holds the default allocator; the version is the library's own.
         let code = unsafe {
-            sys::inflateInit2_(
-                &raw mut *stream,
-                wbits,
-                sys::zlibVersion(),
-                size_of::<sys::z_stream>() as c_int,
-            )
+            sys::inflateInit2_(&raw mut *stream, wbits, sys::zlibVersion(), size_of::<sys::z_stream>() as c_int)
         };
         if code == Z_OK { Ok(Self { stream }) } else { Err(code) }
     }
