@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import acrypto.zlib
 from tests.streams import cpython
+
+import acrypto.zlib
 
 _TWO_LIBRARIES = "compress() and streams are served by different libraries here, as on s390x (bpo-46623)"
 
