@@ -44,6 +44,12 @@ def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(function)
 
 
+def digests(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Digests made in the same pass."""
+    helped = "Also print this digest of what went in and of what came out; may be given several times."
+    return click.option("--digest", "digests", multiple=True, metavar="NAME", help=helped)(function)
+
+
 def threads(function: Callable[..., Any]) -> Callable[..., Any]:
     """How many workers."""
     helped = "Worker threads; as many as there are CPUs if not given."

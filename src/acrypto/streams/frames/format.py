@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 _SKIPPABLE = b"\x2a\x4d\x18"
@@ -35,3 +40,39 @@ def zstd_content_size(data: bytes) -> int | None:
         return None
     size = int.from_bytes(data[at : at + size_len], "little")
     return size + 256 if size_len == 2 else size
+
+
+def zstd_frame_len(read: Callable[[int, int], bytes], most: int) -> int | None:
+    """The length of the frame at the start, found by going from block to block (RFC 8878 3.1.1).
+
+    Args:
+        read: gives that many bytes from there, fewer only where the data end.
+        most: gives up beyond this many bytes.
+
+    Returns:
+        Bytes; None if the data end before, are no frame, or have a longer one.
+    """
+    head = read(0, 8)
+    if is_skippable(head):
+        length = 8 + int.from_bytes(head[4:8], "little")
+        return length if len(head) == 8 and length <= most else None
+    if len(head) < 6 or head[:4] != ZSTD_MAGIC:
+        return None
+    descriptor = head[4]
+    single_segment = descriptor >> 5 & 1
+    size_len = (0, 2, 4, 8)[descriptor >> 6] or single_segment
+    at = 5 + (not single_segment) + (0, 1, 2, 4)[descriptor & 3] + size_len
+    while at <= most:
+        header = read(at, 3)
+        if len(header) < 3:
+            return None
+        block = int.from_bytes(header, "little")
+        kind = block >> 1 & 3
+        # A block of one repeated byte holds that byte only; kind 3 is reserved.
+        if kind == 3:
+            return None
+        at += 3 + (1 if kind == 1 else block >> 3)
+        if block & 1:
+            at += 4 * (descriptor >> 2 & 1)
+            return at if at <= most else None
+    return None
