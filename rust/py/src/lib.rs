@@ -23,6 +23,7 @@ mod simulated;
 mod stream;
 mod transform;
 mod views;
+mod zlib;
 
 use pyo3::prelude::*;
 
@@ -59,4 +60,9 @@ mod _native {
     use super::stream::{Decompressor, Hasher, zstd_frame};
     #[pymodule_export]
     use super::transform::Transform;
+    #[pymodule_export]
+    use super::zlib::{
+        BufferingInflater, Deflater, Inflater, adler32, adler32_combine, set_zlib_error, zlib_compress,
+        zlib_compressobj, zlib_crc32, zlib_crc32_combine, zlib_decompress, zlib_decompressobj, zlib_version,
+    };
 }

@@ -26,6 +26,7 @@ pub mod random;
 pub mod stream;
 pub mod stream_aead;
 pub mod wrapper;
+pub mod zlib;
 pub mod zstd;
 
 /// What sort of thing an algorithm is; decides which operations a transform has.

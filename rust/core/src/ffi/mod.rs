@@ -9,3 +9,4 @@ pub mod eventfd;
 pub mod isal;
 pub mod libdeflate;
 pub mod lz4;
+pub mod zlib;
