@@ -13,6 +13,7 @@ pub mod device;
 pub mod engine;
 pub mod engines;
 pub mod ffi;
+pub mod files;
 pub mod fork;
 pub mod histogram;
 pub mod layer;

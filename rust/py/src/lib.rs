@@ -8,6 +8,7 @@ mod completion;
 mod convert;
 mod delivery;
 mod error;
+mod files;
 mod harvest;
 mod info;
 mod job;
@@ -34,6 +35,8 @@ mod _native {
     use super::completion::{Completion, Stage};
     #[pymodule_export]
     use super::error::set_errors;
+    #[pymodule_export]
+    use super::files::FileDigests;
     #[pymodule_export]
     use super::info::{absent, algorithms, build_info, child_started};
     #[pymodule_export]

@@ -23,6 +23,7 @@ pub mod oneshot;
 pub mod public_key;
 pub mod random;
 pub mod stream;
+pub mod subtrees;
 pub mod wrapper;
 pub mod zstd;
 
