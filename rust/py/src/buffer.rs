@@ -136,6 +136,13 @@ impl Pins {
         Ok(Lent { _pins: pins, span })
     }
 
+    /// Borrows one buffer; a list or tuple is none.
+    pub fn buffer(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Source> {
+        let span = self.pin(object)?;
+        // SAFETY: as in `source`.
+        Ok(unsafe { Source::borrowed(&[span]) })
+    }
+
     /// Borrows one buffer and cuts it into units of `unit` bytes, the last one perhaps shorter.
     pub fn units(&mut self, object: &Bound<'_, PyAny>, unit: usize) -> PyResult<Vec<Source>> {
         let (start, len) = self.pin(object)?;
@@ -198,6 +205,31 @@ fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
         return PyTypeError::new_err(format!("a bytes-like object is wanted, not {kind}"));
     }
     PyBufferError::new_err(format!("{kind} does not lend its memory in one piece: {error}"))
+}
+
+/// The parts, put together in a `bytes` object.
+pub fn joined<'py, 'a>(
+    py: Python<'py>,
+    len: usize,
+    parts: impl Iterator<Item = &'a [u8]>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: null asks for an object whose bytes are not set yet; nobody else knows it before we return.
+    let object = unsafe {
+        Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as ffi::Py_ssize_t))
+    }?;
+    let bytes = object.cast_into::<PyBytes>()?;
+    // SAFETY: the object is a `bytes`.
+    let start = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) }.cast::<u8>();
+    let mut at = 0;
+    for part in parts {
+        let count = part.len().min(len - at);
+        // SAFETY: `at + count` is at most `len`, the object's size; `part` is other memory.
+        unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), start.add(at), count) };
+        at += count;
+    }
+    // SAFETY: the bytes from `at` to `len` belong to the object; none are left if the parts are as long as was said.
+    unsafe { std::ptr::write_bytes(start.add(at), 0, len - at) };
+    Ok(bytes)
 }
 
 /// A result: read-only bytes in pooled memory, which goes back to the pool when the object dies.

@@ -9,14 +9,13 @@ import click
 from acrypto.cli import options
 from acrypto.cli.standard import STDIN
 from acrypto.cli.transfer import Transfer
-from acrypto.streams import whole
-from acrypto.streams.compress import SUFFIXES, compress
+from acrypto.streams.compress import SUFFIXES, Compress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import FileIO
 
-    from acrypto.streams.tally import Tally
+    from acrypto.streams.stage import Stage
 
 
 @click.command("compress")
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
 @click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
 @click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
+@options.digests
 @options.threads
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
 @options.as_json
@@ -47,6 +47,7 @@ def command(
     to_stdout: bool,
     force: bool,
     remove: bool,
+    digests: tuple[str, ...],
     threads: int | None,
     quiet: bool,
     as_json: bool,
@@ -66,30 +67,20 @@ def command(
         if format_ not in SUFFIXES:
             options.check_format(layer, format_, SUFFIXES)
 
-        def work(source: FileIO, state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
+        def stages(source: FileIO, state: os.stat_result | None) -> list[Stage]:
             if format_ not in SUFFIXES:
-                data = whole.read(source, tally, format=format_)
-                whole.compress(layer, data, sink, tally, format=format_, level=level, strategy=strategy)
-                return format_
+                from acrypto.streams.whole import WholeCompress
+
+                return [WholeCompress(format_, level, strategy=strategy)]
             name, mtime = b"", 0
             if state is not None:
                 name, mtime = os.fsencode(os.path.basename(os.fsdecode(source.name))), int(state.st_mtime)
-            compress(
-                layer,
-                source,
-                sink,
-                format=format_,
-                level=level,
-                strategy=strategy,
-                name=name,
-                mtime=mtime,
-                tally=tally,
-            )
-            return format_
+            return [Compress(format_, level, strategy=strategy, name=name, mtime=mtime)]
 
         transfer = Transfer(
             "compress",
-            work,
+            layer,
+            stages,
             output=output,
             sibling=lambda file: file + suffix if suffix else None,
             to_stdout=to_stdout,
@@ -98,5 +89,6 @@ def command(
             remove=remove,
             as_json=as_json,
             quiet=quiet,
+            digests=digests,
         )
         return transfer.run(files)

@@ -9,16 +9,14 @@ import click
 from acrypto.cli import options
 from acrypto.cli.standard import STDIN
 from acrypto.cli.transfer import Transfer
-from acrypto.model.errors import LimitExceeded
-from acrypto.streams import whole
 from acrypto.streams.compress import SUFFIXES
-from acrypto.streams.decompress import MAGICS, decompress
+from acrypto.streams.decompress import MAGICS, Decompress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import FileIO
 
-    from acrypto.streams.tally import Tally
+    from acrypto.streams.stage import Stage
 
 #: What is taken off a name, and what is put in its place.
 NAMES = {**dict.fromkeys(SUFFIXES.values(), ""), ".tgz": ".tar", ".tzst": ".tar"}
@@ -52,6 +50,7 @@ def plain_name(file: str, own: str = "") -> str | None:
 )
 @click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
 @click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
+@options.digests
 @options.threads
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
 @options.as_json
@@ -64,6 +63,7 @@ def command(
     max_output: int | None,
     force: bool,
     remove: bool,
+    digests: tuple[str, ...],
     threads: int | None,
     quiet: bool,
     as_json: bool,
@@ -84,32 +84,19 @@ def command(
         if other is not None:
             options.check_format(layer, other, MAGICS)
 
-        def work(source: FileIO, _state: os.stat_result | None, sink: FileIO | None, tally: Tally) -> str:
+        def stages(_source: FileIO, _state: os.stat_result | None) -> list[Stage]:
             limited = max_output != -1
             most = max_output if limited else None
-            data = whole.read(source, tally, format=other) if other is not None else None
-            try:
-                if other is not None and data is not None:
-                    whole.decompress(layer, data, sink, tally, format=other, max_output=most, limited=limited)
-                    return other
-                return decompress(
-                    layer,
-                    source,
-                    sink,
-                    format=format_,
-                    max_output=most,
-                    limited=limited,
-                    tally=tally,
-                )
-            except LimitExceeded as error:
-                if max_output is not None:
-                    raise
-                # Nobody chose this limit, so its message tells how to choose another.
-                raise LimitExceeded(f"{error}; --max-output raises the limit", error.limit) from None
+            if other is not None:
+                from acrypto.streams.whole import WholeDecompress
+
+                return [WholeDecompress(other, max_output=most, limited=limited)]
+            return [Decompress(format_, max_output=most, limited=limited)]
 
         transfer = Transfer(
             "decompress",
-            work,
+            layer,
+            stages,
             output=output,
             sibling=lambda file: plain_name(file, options.suffix(format_ or "")),
             to_stdout=to_stdout,
@@ -118,5 +105,8 @@ def command(
             remove=remove,
             as_json=as_json,
             quiet=quiet,
+            digests=digests,
+            # Nobody chose the limit, so its message tells how to choose another.
+            advice="" if max_output is not None else "; --max-output raises the limit",
         )
         return transfer.run(files)

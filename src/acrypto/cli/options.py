@@ -44,6 +44,12 @@ def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(function)
 
 
+def digests(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Digests made in the same pass."""
+    helped = "Also print this digest of what went in and of what came out; may be given several times."
+    return click.option("--digest", "digests", multiple=True, metavar="NAME", help=helped)(function)
+
+
 def threads(function: Callable[..., Any]) -> Callable[..., Any]:
     """How many workers."""
     helped = "Worker threads; as many as there are CPUs if not given."
@@ -61,13 +67,13 @@ def layer(threads: int | None = None) -> Layer:
     return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
 
 
-def check_format(layer: Layer, name: str, streamed: Iterable[str]) -> None:
-    """Sees to it that somebody offers a compression algorithm of that name."""
+def check_format(layer: Layer, name: str, streamed: Iterable[str], called: str = "--format") -> None:
+    """Sees to it that somebody offers a compression algorithm of that name; `called` is where it was written."""
     try:
         layer.find(name, kind="compression")
     except (UsageError, UnknownAlgorithm, NoEngine) as error:
         names = {*streamed, *(row.name for row in layer.algorithms() if row.kind == "compression")}
-        raise click.UsageError(f"--format: {error}; known: {', '.join(sorted(names))}") from None
+        raise click.UsageError(f"{called}: {error}; known: {', '.join(sorted(names))}") from None
 
 
 def suffix(format: str) -> str:

@@ -10,6 +10,7 @@ from acrypto.streams.replacement import Replacement
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from io import FileIO
 
     from acrypto.layer.layer import Layer
@@ -55,18 +56,20 @@ def command(nbytes: int, as_hex: bool, output: str | None, force: bool, as_json:
 
 
 def _write(layer: Layer, nbytes: int, as_hex: bool, sink: FileIO) -> None:
-    from acrypto.streams.sink import Sink
-    from acrypto.streams.tally import Tally
+    from acrypto.streams.pipeline import Pipeline
 
-    writing = Sink(sink, Tally())
+    Pipeline(layer, _drawn(layer, nbytes, as_hex), [], sink).drive()
+
+
+def _drawn(layer: Layer, nbytes: int, as_hex: bool) -> Iterator[bytes]:
     running = None
     while nbytes > 0 or running is not None:
         count = min(PIECE, nbytes)
         ahead = layer.random(count) if count else None
         if running is not None:
             piece = running.wait()
-            writing.write(piece.hex().encode() if as_hex else piece)
+            yield piece.hex().encode() if as_hex else piece
         running = ahead
         nbytes -= count
     if as_hex:
-        writing.write(b"\n")
+        yield b"\n"

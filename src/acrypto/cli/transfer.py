@@ -14,18 +14,24 @@ from acrypto.cli import standard
 from acrypto.cli.progress import Progress
 from acrypto.cli.report import Interrupted, complain, speed, tell
 from acrypto.cli.standard import STDIN
-from acrypto.model.errors import AcryptoError, UnknownAlgorithm, UsageError
+from acrypto.model.errors import AcryptoError, LimitExceeded, UnknownAlgorithm, UsageError
+from acrypto.streams.checksums import format as checksums
+from acrypto.streams.digest import Digest
+from acrypto.streams.pipeline import Pipeline
 from acrypto.streams.replacement import Replacement
 from acrypto.streams.tally import Tally
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from io import FileIO
     from typing import Any
 
-    #: Does the work: source, its state if it is a file, sink if any, account; gives the format.
-    Work = Callable[[FileIO, os.stat_result | None, FileIO | None, Tally], str]
+    from acrypto.layer.layer import Layer
+    from acrypto.streams.stage import Stage
+
+    #: What is done to a source, of whose state is told if it is a file.
+    Stages = Callable[[FileIO, os.stat_result | None], Sequence[Stage]]
 
 
 class Transfer:
@@ -33,7 +39,8 @@ class Transfer:
 
     Args:
         operation: its name, for the account.
-        work: does it.
+        layer: whose engines work.
+        stages: what is done; the last one has a `format` for the account.
         output: one name for the result; else the sibling's, or standard output for standard input.
         sibling: the name of a file's result, or None if it has none.
         to_stdout: whether everything goes to standard output.
@@ -42,12 +49,15 @@ class Transfer:
         remove: whether a source is removed when its result is whole.
         as_json: whether accounts are told as JSON.
         quiet: whether nothing is told on success.
+        digests: algorithms of digests of both sides.
+        advice: what to do about a limit that was exceeded.
     """
 
     def __init__(
         self,
         operation: str,
-        work: Work,
+        layer: Layer,
+        stages: Stages,
         *,
         output: str | None,
         sibling: Callable[[str], str | None],
@@ -57,9 +67,14 @@ class Transfer:
         remove: bool,
         as_json: bool,
         quiet: bool,
+        digests: Sequence[str] = (),
+        advice: str = "",
     ) -> None:
         self._operation = operation
-        self._work = work
+        self._layer = layer
+        self._stages = stages
+        self._digests = digests
+        self._advice = advice
         self._output = output
         self._sibling = sibling
         self._to_stdout = to_stdout or output == STDIN
@@ -82,6 +97,9 @@ class Transfer:
                 self._one(file)
             except (UsageError, UnknownAlgorithm):
                 raise
+            except LimitExceeded as error:
+                complain(file, LimitExceeded(f"{error}{self._advice}", error.limit))
+                code = 1
             except BrokenPipeError:
                 raise Interrupted(signal.SIGPIPE) from None
             except (AcryptoError, OSError) as error:
@@ -139,7 +157,10 @@ class Transfer:
         regular = stat.S_ISREG(state.st_mode)
         with Progress(os.path.basename(file), state.st_size if regular else None) as progress:
             tally = Tally(progress.watch)
-            format = self._work(source, state if regular and file != STDIN else None, sink, tally)
+            stages = self._stages(source, state if regular and file != STDIN else None)
+            sides = [Digest(*self._digests)] if self._digests else []
+            result = Pipeline(self._layer, source, [*sides, *stages, *sides], sink, tally=tally).drive()
+        format = getattr(stages[-1], "found", None) or getattr(stages[-1], "format", None)
         plain, packed = tally.bytes_in, tally.bytes_out
         if self._operation == "decompress":
             plain, packed = packed, plain
@@ -153,6 +174,11 @@ class Transfer:
             "ratio": round(plain / packed, 4) if packed else 0.0,
             **speed(tally, plain),
         }
+        if self._digests:
+            row["digests"] = {
+                side: {digest.algorithm: digest.value.hex() for digest in result.digests if bool(digest.stage) == later}
+                for side, later in (("in", False), ("out", True))
+            }
         if tell_it:
             self._tell(row)
         return row
@@ -166,6 +192,17 @@ class Transfer:
             where = f" on {row['device']} ({row['driver']}, {row['lane']})" if row["device"] else ""
             sizes = f"{row['bytes_in']:,} -> {row['bytes_out']:,} bytes, ratio {row['ratio']:.2f}"
             print(f"{row['file']} {there}: {sizes}, {row['mb_per_s']:,.0f} MB/s{where}", file=sys.stderr)
+        if not self._as_json:
+            self._tell_digests(row)
+
+    def _tell_digests(self, row: dict[str, Any]) -> None:
+        """In the tagged lines that `digest --check` reads; on standard error where standard output carries data."""
+        for side, file in (("in", row["file"]), ("out", row["output"])):
+            for algorithm, value in row.get("digests", {}).get(side, {}).items():
+                line = checksums.line(os.fsencode(file or STDIN), bytes.fromhex(value), algorithm)
+                stream = sys.stderr if row["output"] == STDIN else sys.stdout
+                stream.buffer.write(line)
+                stream.buffer.flush()
 
 
 def _is_same(target: str, source: os.stat_result) -> bool:

@@ -1,5 +1,38 @@
-"""Files and pipes of any size through the layer, in bounded memory.
+"""Data larger than memory: pipelines of sources, stages and sinks, in bounded memory.
 
-One thread reads, submits and writes in order; the layer's workers do the rest. `compress`, `decompress` and `digest`
-hold the functions to call, `source`, `sink` and `replacement` what they read from and write to.
+`Pipeline` is the object to hold; its stages are `Compress`, `Decompress`, `Digest` and those of `age`. One thread
+drives, the layer's workers do the rest. Names are loaded when they are asked for: a command loads only its own.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acrypto.streams.compress import Compress
+    from acrypto.streams.decompress import Decompress
+    from acrypto.streams.digest import Digest
+    from acrypto.streams.pipeline import Pipeline
+    from acrypto.streams.run import Digested, Result, StageAccount
+    from acrypto.streams.running import Progress, Running
+
+_MODULES = {
+    "Compress": "compress",
+    "Decompress": "decompress",
+    "Digest": "digest",
+    "Digested": "run",
+    "Pipeline": "pipeline",
+    "Progress": "running",
+    "Result": "run",
+    "Running": "running",
+    "StageAccount": "run",
+}
+
+__all__ = ["Compress", "Decompress", "Digest", "Digested", "Pipeline", "Progress", "Result", "Running", "StageAccount"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"acrypto.streams.{_MODULES[name]}"), name)

@@ -20,14 +20,14 @@ class Output(FileIO):
 
     def __init__(self, descriptor: int, called: str, *, closefd: bool = True) -> None:
         super().__init__(descriptor, "wb", closefd=closefd)
-        self._called = called
+        self.called = called
 
     def write(self, data: BytesLike, /) -> int:
         """Writes some of `data`; tells how many bytes."""
         try:
             return super().write(data)
         except OSError as error:
-            error.filename = self._called
+            error.filename = self.called
             raise
 
     def close(self) -> None:
@@ -35,5 +35,5 @@ class Output(FileIO):
         try:
             super().close()
         except OSError as error:
-            error.filename = self._called
+            error.filename = self.called
             raise

@@ -6,18 +6,18 @@ decompressing and writing overlap on two cores.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from acrypto.model.errors import CorruptInput, InternalError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from acrypto._core import Buffer, Decompressor
-    from acrypto.streams.source import Rolling
-    from acrypto.streams.tally import Tally
+    from acrypto.streams.parse import Incoming
+    from acrypto.streams.stage import Work
 
-#: Input and output bytes of a step: smaller ones lose more on the way to the worker and back than they gain in caches.
-INPUT = 1 << 20
+#: Most output bytes of a step: smaller ones lose more on the way to the worker and back than they gain in caches.
 OUTPUT = 4 << 20
 
 
@@ -32,47 +32,39 @@ def corrupt(what: str, offset: int) -> CorruptInput:
     return CorruptInput(f"{what} at offset {offset}", offset)
 
 
-def decompress(decoder: Decompressor, data: Rolling, write: Callable[[Buffer], None], tally: Tally) -> None:
-    """Runs a decoder until it has finished, and leaves what it did not consume in `data`.
+def decompress(work: Work, decoder: Decompressor, incoming: Incoming) -> Iterator[Buffer]:
+    """What a decoder makes of the data until it has finished; what it did not consume is left in them.
 
     Raises:
         CorruptInput: with its offset in the whole of the data.
     """
-    base = data.offset
-    spaces = [memoryview(bytearray(INPUT)) for _ in range(2)]
-    current = data.take(len(data.view))
-    ahead: memoryview | None = memoryview(b"") if data.ended else None
-    taken = 0
+    base = incoming.offset
+    current = incoming.take_piece()
     written: Buffer | None = None
+    incoming.need(1)
     while True:
-        operation = decoder.step(current, OUTPUT, end=ahead is not None and not ahead)
-        if written is not None:
-            write(written)
-        if ahead is None:
-            # The other space than the one in use; the first view was not ours.
-            spaces.reverse()
-            count = data.source.fill(spaces[0])
-            ahead = spaces[0][:count]
+        operation = decoder.step(current, OUTPUT, end=not incoming.have)
         try:
+            if written is not None:
+                yield written
+            incoming.need(1)  # read while the step runs
             written = operation.wait()
         except CorruptInput as error:
             raise moved(error, base) from None
-        tally.ran(operation)
+        finally:
+            operation.cancel()
+        work.tally.ran(operation)
         last = decoder.last()
         if last is None:
             raise InternalError("a step ended without a result")
         consumed, produced, finished = last
-        taken += consumed
         current = current[consumed:]
         if finished:
             break
-        if not current and ahead:
-            current, ahead = ahead, None
-        elif not consumed and not produced and current:
+        if not len(current) and incoming.have:
+            current = incoming.take_piece()
+            incoming.need(1)
+        elif not consumed and not produced and len(current):
             raise InternalError("a decoder makes no progress")
-    write(written)
-    data.offset = base + taken
-    rest = memoryview(b"".join([current, ahead]))
-    data.offset += len(rest)
-    data.ended = data.ended or len(ahead) < INPUT
-    data.put_back([rest])
+    incoming.put_back([current])
+    yield written

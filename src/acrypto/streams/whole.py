@@ -6,109 +6,110 @@ but that one message goes in and one comes out, so the whole input is in memory,
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from acrypto.model.errors import LimitExceeded
 from acrypto.model.settings import MIB, MOST
-from acrypto.streams.sink import Sink
-from acrypto.streams.source import Source
+from acrypto.streams import stage
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from acrypto.layer.layer import Layer
-    from acrypto.streams.sink import Writable
-    from acrypto.streams.source import Readable
-    from acrypto.streams.tally import Tally
+    from collections.abc import Iterator
+
+    from acrypto._core import Buffer, Operation
+    from acrypto.streams.stage import Piece, Work
 
 #: Most bytes of one input: with a result as large and an engine's copies of both, a small machine still has them.
 MOST_INPUT = 256 * MIB
-#: Bytes read first; then as many as there are already.
-PIECE = 1 << 20
 
 
-def read(source: Readable, tally: Tally, *, format: str, limit: int = MOST_INPUT) -> memoryview:
-    """All that `source` has.
-
-    Args:
-        source: a raw binary file, or anything with its `readinto`.
-        tally: the account to keep.
-        format: for whose sake it is read whole; the error tells it.
-        limit: the most bytes.
+def gathered(upstream: Iterator[Piece | None], format: str, limit: int = MOST_INPUT) -> list[memoryview]:
+    """All pieces, where they lie.
 
     Raises:
         LimitExceeded: there are more than `limit` bytes.
-        OSError: reading failed.
     """
-    reading = Source(source, tally)
-    memory = bytearray()
-    while True:
-        # One byte more than allowed tells that there are too many.
-        space = min(max(PIECE, len(memory)), limit + 1 - len(memory))
-        piece = memoryview(bytearray(space))
-        count = reading.fill(piece)
-        memory += piece[:count]
-        if len(memory) > limit:
+    parts, have = [], 0
+    for piece in upstream:
+        if piece is None:
+            continue
+        have += len(piece)
+        if have > limit:
             raise LimitExceeded(f"{format} takes its input whole, at most {limit} bytes, and this is longer", limit)
-        if count < space:
-            return memoryview(memory).toreadonly()
+        parts.append(memoryview(piece))
+    return parts
 
 
-def compress(
-    layer: Layer,
-    data: memoryview,
-    sink: Writable | None,
-    tally: Tally,
-    *,
-    format: str,
-    level: int | None = None,
-    strategy: str | None = None,
-) -> None:
-    """Writes one message compressed to `sink`, blocking this thread.
+class _Whole:
+    """What both directions share."""
+
+    direction = ""
+
+    def __init__(self, format: str) -> None:
+        self.format = format
+
+    @property
+    def name(self) -> str:
+        """What it is called in accounts."""
+        return f"{self.direction} {self.format}"
+
+    @property
+    def piece(self) -> int:
+        """The size of pieces that it likes best, in bytes."""
+        return stage.PIECE
+
+    def _submit(self, work: Work, message: list[memoryview]) -> Operation[Buffer]:
+        raise NotImplementedError
+
+    def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
+        """The result, in one piece. Nothing is given of a message that is damaged.
+
+        Raises:
+            CorruptInput: damaged, truncated, or followed by something else.
+            LimitExceeded: more input or output than allowed.
+        """
+        operation = self._submit(work, gathered(upstream, self.format))
+        try:
+            result = operation.wait()
+        finally:
+            operation.cancel()
+        work.tally.ran(operation)
+        yield result
+
+
+class WholeCompress(_Whole):
+    """The stage that compresses one message of at most 256 MiB with any algorithm.
 
     Args:
-        layer: whose engines offer `format`.
-        data: the message, as `read` gave it.
-        sink: a raw binary file, or anything with its `write`; None to measure only.
-        tally: the account to keep.
         format: any compression algorithm, or a driver of one.
         level: the algorithm's own, by its own default.
         strategy: likewise.
-
-    Raises:
-        UsageError: a parameter that the algorithm does not have.
-        OSError: writing failed.
     """
-    operation = layer.compress(format, data, level=level, strategy=strategy)
-    result = operation.wait()
-    tally.ran(operation)
-    Sink(sink, tally).write(result)
+
+    direction = "compress"
+
+    def __init__(self, format: str, level: int | None = None, *, strategy: str | None = None) -> None:
+        super().__init__(format)
+        self._level = level
+        self._strategy = strategy
+
+    def _submit(self, work: Work, message: list[memoryview]) -> Operation[Buffer]:
+        return work.layer.compress(self.format, message, level=self._level, strategy=self._strategy)
 
 
-def decompress(
-    layer: Layer,
-    data: memoryview,
-    sink: Writable | None,
-    tally: Tally,
-    *,
-    format: str,
-    max_output: int | None = None,
-    limited: bool = True,
-) -> None:
-    """Writes one message decompressed to `sink`, blocking this thread. Nothing is written of one that is damaged.
+class WholeDecompress(_Whole):
+    """The stage that decompresses one message of at most 256 MiB with any algorithm.
 
     Args:
-        layer: whose engines offer `format`.
-        data: the message, as `read` gave it.
-        sink: a raw binary file, or anything with its `write`; None to test only.
-        tally: the account to keep.
         format: any compression algorithm, or a driver of one.
-        max_output: the most bytes to write; the layer's setting by default, 1 GiB unless that was changed.
+        max_output: the most bytes to give; the layer's setting by default, 1 GiB unless that was changed.
         limited: False for no limit at all.
-
-    Raises:
-        CorruptInput: damaged, truncated, or followed by something else.
-        LimitExceeded: more output than allowed.
-        OSError: writing failed.
     """
-    operation = layer.decompress(format, data, max_output=max_output if limited else MOST)
-    result = operation.wait()
-    tally.ran(operation)
-    Sink(sink, tally).write(result)
+
+    direction = "decompress"
+
+    def __init__(self, format: str, *, max_output: int | None = None, limited: bool = True) -> None:
+        super().__init__(format)
+        self._max_output = max_output if limited else MOST
+
+    def _submit(self, work: Work, message: list[memoryview]) -> Operation[Buffer]:
+        return work.layer.decompress(self.format, message, max_output=self._max_output)

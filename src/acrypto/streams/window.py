@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from acrypto._core import Operation
+    from acrypto.streams.stage import Work
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -62,3 +64,29 @@ class Window(Generic[T, C]):
         self._entries.clear()
         self._bytes = 0
         return carried
+
+
+def ordered(work: Work, jobs: Iterator[tuple[Operation[T], C, int] | None]) -> Iterator[tuple[Operation[T], C] | None]:
+    """Runs what `jobs` submits, as much at once as `work` allows, and gives it back in order.
+
+    Each job is an operation that was just submitted, something of its submitter's, and the bytes that it counts for. An
+    operation comes out when it is its turn, ended or not: whoever gets it waits. What is left when the caller stops is
+    withdrawn. None is passed on where nothing is ready.
+    """
+    window: Window[T, C] = Window(work.in_flight, work.most_bytes)
+    try:
+        while True:
+            while window.is_ready or window.is_full:
+                yield window.pop()
+            try:
+                job = next(jobs)
+            except StopIteration:
+                break
+            if job is None:
+                yield None
+            else:
+                window.push(*job)
+        while len(window):
+            yield window.pop()
+    finally:
+        window.cancel()

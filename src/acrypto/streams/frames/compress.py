@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from acrypto.streams import steps
-from acrypto.streams.window import Window
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False
+from acrypto.streams.frames.format import zstd_checksum
+from acrypto.streams.frames.seekable_format import SeekTable
+from acrypto.streams.stage import regrouped
+from acrypto.streams.window import ordered
+
 if TYPE_CHECKING:
-    from acrypto._core import Buffer
-    from acrypto.layer.layer import Layer
-    from acrypto.streams.sink import Sink
-    from acrypto.streams.source import Source
-    from acrypto.streams.tally import Tally
+    from collections.abc import Iterator
+
+    from acrypto._core import Buffer, Operation
+    from acrypto.streams.stage import Piece, Work
 
 MIB = 1 << 20
 
@@ -24,34 +26,37 @@ def chunk_len(format: str, level: int | None) -> int:
     return 2 * MIB if level < 6 else 4 * MIB if level < 13 else 8 * MIB
 
 
-def compress(layer: Layer, source: Source, sink: Sink, tally: Tally, *, format: str, level: int | None = None) -> None:
-    """Compresses `source` to its end into frames of `zstd` or `lz4`; nothing becomes one empty frame."""
-    transform = layer.transform(format, level=level)
-    chunk = chunk_len(format, level)
-    most = steps.in_flight(layer)
-    window: Window[Buffer, memoryview] = Window(most, most * chunk)
-    spaces = [memoryview(bytearray(chunk)) for _ in range(most)]
+def compress(
+    work: Work, upstream: Iterator[Piece | None], *, format: str, level: int | None = None
+) -> Iterator[Piece | None]:
+    """Frames of `zstd` or `lz4`; nothing becomes one empty frame.
 
-    def settle() -> None:
-        operation, space = window.pop()
+    Several zstd frames are followed by the table that lets readers begin at any of them.
+    """
+    transform = work.layer.transform(format, level=level)
+    table = SeekTable()
+
+    def jobs() -> Iterator[tuple[Operation[Buffer], int, int] | None]:
+        nothing = True
+        for message in regrouped(upstream, chunk_len(format, level)):
+            if message is None:
+                yield None
+                continue
+            nothing = False
+            source, nbytes = message
+            yield transform.compress(source), nbytes, nbytes
+        if nothing:
+            yield transform.compress(b""), 0, 0
+
+    for job in ordered(work, jobs()):
+        if job is None:
+            yield None
+            continue
+        operation, nbytes = job
         frame = operation.wait()
-        tally.ran(operation)
-        sink.write(frame)
-        spaces.append(space)
-
-    first = True
-    try:
-        while True:
-            while window.is_ready or window.is_full:
-                settle()
-            space = spaces.pop()
-            count = source.fill(space)
-            if count or first:
-                window.push(transform.compress(space[:count]), space, count)
-            first = False
-            if count < chunk:
-                break
-        while len(window):
-            settle()
-    finally:
-        window.cancel()
+        work.tally.ran(operation)
+        if format == "zstd":
+            table.add(len(frame), nbytes, zstd_checksum(memoryview(frame)))
+        yield frame
+    if len(table) > 1:
+        yield table.to_bytes()

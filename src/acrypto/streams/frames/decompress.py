@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from acrypto import _core
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
 from acrypto.model.errors import CorruptInput
 from acrypto.streams import sequential, steps
 from acrypto.streams.frames import format as frame_format
-from acrypto.streams.window import Window
+from acrypto.streams.window import ordered
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from acrypto._core import Buffer
-    from acrypto.layer.layer import Layer
-    from acrypto.streams.sink import Sink
-    from acrypto.streams.source import Rolling
-    from acrypto.streams.tally import Tally
+    from collections.abc import Iterator
+
+    from acrypto._core import Buffer, Operation
+    from acrypto.streams.parse import Incoming
+    from acrypto.streams.stage import Piece, Work
 
 #: Frames up to this many bytes of content are decompressed whole.
 WHOLE = 8 << 20
@@ -24,68 +25,74 @@ OVERHEAD = 128 << 10
 HEADER = 18
 
 
-def zstd(layer: Layer, data: Rolling, sink: Sink, tally: Tally) -> None:
-    """Decompresses every zstd frame.
+class Walk(NamedTuple):
+    """What is known of a format's frames.
+
+    Attributes:
+        magic: what one begins with.
+        content_size: that its header tells.
+        frame_len: found by going through it.
+    """
+
+    magic: bytes
+    content_size: Callable[[bytes], int | None]
+    frame_len: Callable[[Callable[[int, int], bytes], int], int | None]
+
+
+FORMATS = {
+    "zstd": Walk(frame_format.ZSTD_MAGIC, frame_format.zstd_content_size, frame_format.zstd_frame_len),
+    "lz4": Walk(frame_format.LZ4_MAGIC, frame_format.lz4_content_size, frame_format.lz4_frame_len),
+}
+
+
+def decompress(work: Work, incoming: Incoming, *, format: str) -> Iterator[Piece | None]:
+    """The contents of every frame of `zstd` or `lz4`.
 
     Raises:
         CorruptInput: with its offset in the whole of the data.
-        LimitExceeded: the sink would take no more.
     """
-    transform = layer.transform("zstd")
-    most = steps.in_flight(layer)
-    window: Window[Buffer, tuple[int, memoryview]] = Window(most, most * (WHOLE // 4))
+    transform = work.layer.transform(format)
+    walk = FORMATS[format]
 
-    def settle() -> None:
-        operation, (offset, frame) = window.pop()
+    def jobs() -> Iterator[tuple[Operation[Buffer], int, int] | None]:
+        while incoming.need(1):
+            extent = _whole(walk, incoming)
+            if extent is None:
+                return
+            offset, (length, size) = incoming.offset, extent
+            yield transform.decompress(incoming.take(length), max_output=size), offset, max(length, size)
+
+    for job in ordered(work, jobs()):
+        if job is None:
+            yield None
+            continue
+        operation, offset = job
         try:
             content = operation.wait()
         except CorruptInput as error:
             raise sequential.moved(error, offset) from None
-        data.done(frame)
-        tally.ran(operation)
-        sink.write(content)
-
-    try:
-        while data.need(1):
-            while window.is_ready or window.is_full:
-                settle()
-            extent = _whole(data)
-            if extent is None:
-                break
-            offset, (length, size) = data.offset, extent
-            frame = data.take(length)
-            window.push(transform.decompress(frame, max_output=size), (offset, frame), size)
-        while len(window):
-            settle()
-    finally:
-        window.cancel()
-    if not data.need(1) and data.offset:
+        work.tally.ran(operation)
+        yield content
+    if not incoming.need(1) and incoming.offset:
         return
-    if data.offset and not frame_format.may_be_zstd(bytes(data.view[:4])):
-        raise sequential.corrupt("trailing garbage", data.offset)
-    sequential.decompress(steps.decompressor(layer, "zstd"), data, sink.write, tally)
+    if incoming.offset and not frame_format.may_be(walk.magic, incoming.peek(4)):
+        raise sequential.corrupt("trailing garbage", incoming.offset)
+    yield from sequential.decompress(work, steps.decompressor(work.layer, format), incoming)
 
 
-def _whole(data: Rolling) -> tuple[int, int] | None:
-    """The length and content size of the frame that begins the data, if it is small and all of it is in view."""
-    data.need(HEADER)
-    size = frame_format.zstd_content_size(bytes(data.view[:HEADER]))
+def _whole(walk: Walk, incoming: Incoming) -> tuple[int, int] | None:
+    """The length and content size of the frame that begins the data, if it is small and all of it is there."""
+    size = walk.content_size(incoming.peek(HEADER))
     if size is None or size > WHOLE:
         return None
-    while True:
-        extent = _core.zstd_frame(data.view)
-        if extent is not None:
-            length, content = extent
-            return (length, size) if content == size else None
-        if len(data.view) > size + OVERHEAD or not data.more():
-            return None
+    length = walk.frame_len(lambda at, nbytes: incoming.peek(nbytes, at), size + OVERHEAD)
+    return (length, size) if length is not None and incoming.need(length) else None
 
 
-def in_steps(layer: Layer, data: Rolling, sink: Sink, tally: Tally, *, format: str) -> None:
-    """Decompresses any format that has an incremental decompressor, on one core.
+def in_steps(work: Work, incoming: Incoming, *, format: str) -> Iterator[Piece | None]:
+    """The contents of any format that has an incremental decompressor, made on one core.
 
     Raises:
         CorruptInput: with its offset in the whole of the data.
-        LimitExceeded: the sink would take no more.
     """
-    sequential.decompress(steps.decompressor(layer, format), data, sink.write, tally)
+    yield from sequential.decompress(work, steps.decompressor(work.layer, format), incoming)

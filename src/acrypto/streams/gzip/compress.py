@@ -2,68 +2,58 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from acrypto.model.errors import InternalError
 from acrypto.streams import steps
 from acrypto.streams.gzip import crc, format
-from acrypto.streams.window import Window
+from acrypto.streams.stage import regrouped
+from acrypto.streams.window import ordered
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from acrypto._core import Buffer
-    from acrypto.layer.layer import Layer
-    from acrypto.streams.sink import Sink
-    from acrypto.streams.source import Source
-    from acrypto.streams.tally import Tally
+    from collections.abc import Iterator
+
+    from acrypto._core import Buffer, Operation
+    from acrypto.streams.stage import Piece, Work
 
 #: Source bytes of a part. What it loses by not knowing what came before it is 0.2 % at this size.
 BLOCK = 1 << 20
 
 
 def compress(
-    layer: Layer,
-    source: Source,
-    sink: Sink,
-    tally: Tally,
+    work: Work,
+    upstream: Iterator[Piece | None],
     *,
     level: int | None = None,
     strategy: str | None = None,
     name: bytes = b"",
     mtime: int = 0,
-) -> None:
-    """Compresses `source` to its end."""
-    transform = steps.part(layer, level=level, strategy=strategy)
-    most = steps.in_flight(layer)
-    window: Window[Buffer, memoryview] = Window(most, most * BLOCK)
-    spaces = [memoryview(bytearray(BLOCK)) for _ in range(most)]
+) -> Iterator[Piece | None]:
+    """The member that holds all that comes from upstream."""
+    transform = steps.part(work.layer, level=level, strategy=strategy)
     checksum = size = 0
 
-    def settle() -> None:
-        nonlocal checksum, size
-        operation, piece = window.pop()
+    def jobs() -> Iterator[tuple[Operation[Buffer], int, int] | None]:
+        for message in regrouped(upstream, BLOCK):
+            if message is None:
+                yield None
+            else:
+                source, nbytes = message
+                yield transform.compress(source), nbytes, nbytes
+
+    yield format.header(block=BLOCK, level=level, name=name, mtime=mtime)
+    for job in ordered(work, jobs()):
+        if job is None:
+            yield None
+            continue
+        operation, nbytes = job
         part = operation.wait()
         completion = operation.completion
         if completion is None or completion.checksum is None:
             raise InternalError("a part came without its checksum")
-        tally.ran(operation)
-        checksum = crc.combine(checksum, completion.checksum, len(piece))
-        size += len(piece)
-        sink.write(format.prelude(len(part)))
-        sink.write(part)
-        spaces.append(piece)
-
-    sink.write(format.header(block=BLOCK, level=level, name=name, mtime=mtime))
-    try:
-        while True:
-            while window.is_ready or window.is_full:
-                settle()
-            space = spaces.pop()
-            count = source.fill(space)
-            if count:
-                window.push(transform.compress(space[:count]), space[:count], count)
-            if count < BLOCK:
-                break
-        while len(window):
-            settle()
-    finally:
-        window.cancel()
-    sink.write(format.FINAL + format.trailer(checksum, size))
+        work.tally.ran(operation)
+        checksum = crc.combine(checksum, completion.checksum, nbytes)
+        size += nbytes
+        yield format.prelude(len(part))
+        yield part
+    yield format.FINAL + format.trailer(checksum, size)

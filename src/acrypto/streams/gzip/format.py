@@ -25,7 +25,7 @@ PRELUDE_LEN = 25
 #: Blocks that a reader is willing to hold in memory.
 LEAST_BLOCK, LARGEST_BLOCK = 4 << 10, 4 << 20
 
-_EXTRA, _NAME = 4, 8
+_EXTRA, _NAME, _COMMENT = 4, 8, 16
 _DEFLATE, _UNIX = 8, 3
 _HINT = struct.Struct("<2sHBI")
 _HINT_ID = b"AC"
@@ -99,3 +99,33 @@ def hinted(data: memoryview) -> tuple[int, int] | None:
 def longest_part(block: int) -> int:
     """The most bytes in which a part can sensibly lie."""
     return block + block // 8 + (64 << 10)
+
+
+def header_len(data: memoryview) -> int | None:
+    """The length of the ordinary header that begins `data`: no reserved flag, no checksum of its own, and whole.
+
+    None means anything else; whoever reads gzip in general finds out what.
+    """
+    if len(data) < 10 or data[:2] != MAGIC or data[2] != _DEFLATE or data[3] & ~(_EXTRA | _NAME | _COMMENT):
+        return None
+    end = 10
+    if data[3] & _EXTRA:
+        end += 2 + int.from_bytes(data[end : end + 2], "little")
+    for text in (_NAME, _COMMENT):
+        if data[3] & text:
+            length = data[end : end + 4096].tobytes().find(b"\0")
+            if length < 0:
+                return None
+            end += length + 1
+    return end if end <= len(data) else None
+
+
+def is_bgzf(data: memoryview) -> bool:
+    """Whether the header is that of a BGZF block (SAM 4.1): its extra field begins with the subfield BC."""
+    return len(data) >= 16 and bool(data[3] & _EXTRA) and bytes(data[12:16]) == b"BC\x02\0"
+
+
+def parse_trailer(data: bytes) -> tuple[int, int]:
+    """CRC-32 and size (modulo 2^32) that a trailer tells."""
+    checksum, size = struct.unpack("<II", data)
+    return checksum, size

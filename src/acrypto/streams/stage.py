@@ -1,0 +1,133 @@
+"""What a pipeline is made of: pieces that flow, and stages that they flow through.
+
+A *piece* is some bytes in one place. Nobody writes to it once it was handed on, and references keep it alive: memory of
+the layer's pool goes back with the last one.
+
+A *stage* is a generator over the pieces of the stage before it. It pulls, so nothing is made before it is wanted, and
+the sink's pace is everybody's. It keeps some operations of the layer in flight and gives their results in order. `None`
+in place of a piece means that there is nothing at the moment; a stage passes it on, or gives something that it has. So
+the same stages serve files that are written to, which have no one to pull from.
+
+Rejected: a thread or a task for each stage with queues between them (a switch for each piece and stage, and memory that
+nobody bounds as a whole), and stages that are pushed (parsers, which want to ask for more, turn inside out).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from acrypto.model.settings import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
+
+    from acrypto._core import Buffer
+    from acrypto.layer.layer import Layer
+    from acrypto.streams.tally import Tally
+
+    #: Some bytes in one place.
+    Piece: TypeAlias = Buffer | memoryview | bytes
+    #: A message, as the layer's operations take it: one piece or several in order.
+    Message: TypeAlias = Buffer | memoryview | bytes | list[memoryview]
+
+
+class Stage(Protocol):
+    """One thing done to everything that flows. It holds parameters only, so it may run many times, also at once."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in accounts."""
+
+    @property
+    def piece(self) -> int:
+        """The size of pieces that it likes best, in bytes: a power of two, at least a page."""
+
+    def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
+        """What becomes of the pieces."""
+
+
+#: Bytes in flight in a stage, unless the pipeline says otherwise.
+MOST_BYTES = 16 * MIB
+#: What a source reads at a time, unless the first stage likes another size better.
+PIECE = 1 * MIB
+
+
+class Work:
+    """One run of one stage: where its operations go, what bounds them, and what it has done.
+
+    Args:
+        layer: whose engines work.
+        tally: the account of the whole run.
+        most_bytes: source bytes in flight; one operation always fits.
+
+    Attributes:
+        digests: what the stage computed beside its output, as (algorithm, digest).
+        bytes_in: that it took.
+        bytes_out: that it gave.
+    """
+
+    def __init__(self, layer: Layer, tally: Tally, most_bytes: int = MOST_BYTES) -> None:
+        self.layer = layer
+        self.tally = tally
+        self.most_bytes = most_bytes
+        self.digests: list[tuple[str, bytes]] = []
+        self.bytes_in = 0
+        self.bytes_out = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many operations keep every worker busy while this thread reads and writes."""
+        return 2 * self.layer.settings.workers + 2
+
+
+class Counted:
+    """Counts what a stage takes and gives. One of them stands between every two stages."""
+
+    def __init__(self, upstream: Iterator[Piece | None], *, gives: Work | None, takes: Work | None) -> None:
+        self._upstream = upstream
+        self._gives = gives
+        self._takes = takes
+
+    def __iter__(self) -> Iterator[Piece | None]:
+        return self
+
+    def __next__(self) -> Piece | None:
+        piece = next(self._upstream)
+        if piece is not None:
+            if self._gives is not None:
+                self._gives.bytes_out += len(piece)
+            if self._takes is not None:
+                self._takes.bytes_in += len(piece)
+        return piece
+
+
+def regrouped(upstream: Iterable[Piece | None], nbytes: int) -> Iterator[tuple[Message, int] | None]:
+    """The same bytes in messages of exactly `nbytes`, the last one perhaps shorter, each with its length.
+
+    Nothing is copied: a message that lies in several pieces is a list. However the bytes were cut, the messages are the
+    same; that is what makes results independent of the source's reads. None is passed on.
+    """
+    parts: deque[memoryview] = deque()
+    have = 0
+    for piece in upstream:
+        if piece is None:
+            yield None
+            continue
+        view = memoryview(piece)
+        while have + len(view) >= nbytes:
+            cut = nbytes - have
+            parts.append(view[:cut])
+            yield _joined(parts), nbytes
+            parts.clear()
+            view, have = view[cut:], 0
+        if len(view):
+            parts.append(view)
+            have += len(view)
+    if have:
+        yield _joined(parts), have
+
+
+def _joined(parts: deque[memoryview]) -> Message:
+    return parts[0] if len(parts) == 1 else list(parts)
