@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
 pub mod aead;
+pub mod bgzf;
 pub mod checksum;
 pub mod cipher;
 pub mod deflate;
@@ -24,7 +25,9 @@ pub mod public_key;
 pub mod random;
 pub mod stream;
 pub mod stream_aead;
+pub mod subtrees;
 pub mod wrapper;
+pub mod zlib;
 pub mod zstd;
 
 /// What sort of thing an algorithm is; decides which operations a transform has.
@@ -134,7 +137,8 @@ pub struct Params {
     /// The padding of an RSA signature: "pss" or "pkcs1".
     pub padding: Option<String>,
     /// Compress to a part of a longer deflate stream: no final block, ends on a byte (RFC 1951 3.2.4's empty stored
-    /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`].
+    /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`]. Of bgzf: blocks
+    /// without the empty one that ends a file.
     pub part: bool,
     /// Bytes that are sealed at a time, of an AEAD that cuts its messages.
     pub unit: Option<usize>,
@@ -238,6 +242,7 @@ pub struct Algorithm {
 /// Every family's list. A new family is one line here.
 pub static ALGORITHMS: &[&[Algorithm]] = &[
     deflate::ALGORITHMS,
+    bgzf::ALGORITHMS,
     zstd::ALGORITHMS,
     lz4::ALGORITHMS,
     digest::ALGORITHMS,
