@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 
 import pytest
@@ -25,7 +26,10 @@ from acrypto.streams.age.encrypt import sealed
 from acrypto.streams.age.format import Stanza
 from acrypto.streams.age.keys import STREAM, payload_key
 from acrypto.streams.messages import headed
+from acrypto.streams.place import place
+from acrypto.streams.seekable import SeekableReader
 from acrypto.streams.tally import Tally
+from acrypto.streams.units import NotIndexed
 
 IDENTITY = X25519Identity(SECRET)
 ALL = random.Random(5).randbytes(3 << 20)
@@ -148,64 +152,48 @@ def test_a_first_message_and_others() -> None:
 # ---- The index
 
 
-def index(layer: acrypto.Layer, data: bytes, identity: X25519Identity = IDENTITY) -> AgeIndex:
-    return AgeIndex(layer, lambda offset, size: data[offset : offset + size], len(data), [identity])
+def reader(layer: acrypto.Layer, data: bytes, identity: X25519Identity = IDENTITY) -> SeekableReader:
+    where = place(io.BytesIO(data))
+    assert where is not None
+    return SeekableReader(None, layer=layer, index=AgeIndex(where, [identity]))
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK, 5 * CHUNK + 7])
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 8 * CHUNK, 8 * CHUNK + 1, 21 * CHUNK + 7])
 def test_any_part_is_read_without_the_rest(layer: acrypto.Layer, size: int) -> None:
-    data, text = good(ALL[:size]).data, ALL[:size]
-    found = index(layer, data)
-    assert found.size == size
-    chosen = random.Random(size)
-    for start, length in [(0, size), (size, 1), (0, 0), (max(size - 1, 0), 1)] + [
-        (chosen.randrange(size + 1), chosen.randrange(3 * CHUNK)) for _ in range(20)
-    ]:
-        chunks = found.chunks(start, length)
-        plain = bytes(found.open(chunks, data[chunks.offset : chunks.offset + chunks.length]).wait())
-        assert len(plain) == chunks.size
-        assert chunks.start <= start
-        assert plain[start - chunks.start :][:length] == text[start : start + length]
-        assert len(plain) < length + 2 * CHUNK
-    for start in (-1, size + 1):
-        with pytest.raises(acrypto.UsageError):
-            found.chunks(start, 1)
+    text = ALL[:size]
+    with reader(layer, good(text).data) as file:
+        assert file.size == size
+        chosen = random.Random(size)
+        parts = [(chosen.randrange(size + 2), chosen.randrange(3 * CHUNK)) for _ in range(30)]
+        for start, length in [(0, size), (size, 1), (0, 0), (max(size - 1, 0), 1), *parts]:
+            assert file.pread(start, length) == text[start : start + length]
+        file.seek(-min(size, 5), 2)
+        assert file.read() == text[-5:]
 
 
-def test_an_index_proves_the_end(layer: acrypto.Layer) -> None:
+def test_a_reader_proves_the_end(layer: acrypto.Layer) -> None:
     data = good(ALL[: 3 * CHUNK]).data
     start = len(good(b"").data) - 16
     for size in (start + CHUNK + 16, start + 2 * (CHUNK + 16), start + 100, start + CHUNK + 16 + 17):
         with pytest.raises(acrypto.AuthenticationError, match="final chunk"):
-            index(layer, data[:size])
-    for wrong in (
-        data[:start],
-        data[: start - 1],
-        data + bytes(16),
-        data + bytes(15),
-        data[: start + 15],
-        data[:9],
-        b"",
-    ):
+            reader(layer, data[:size])
+    for wrong in (data[:start], data[: start - 1], data + bytes(16), data + bytes(15), data[: start + 15], b""):
         with pytest.raises(acrypto.CorruptInput):
-            index(layer, wrong)
+            reader(layer, wrong)
     with pytest.raises(acrypto.AuthenticationError):
-        index(layer, data + bytes(17))
+        reader(layer, data + bytes(17))
     with pytest.raises(acrypto.AuthenticationError):
-        index(layer, data, X25519Identity(bytes(range(32))))
-    with pytest.raises(acrypto.CorruptInput, match="armored"):
-        index(layer, good().armored())
+        reader(layer, data, X25519Identity(bytes(range(32))))
+    with pytest.raises(NotIndexed, match="armored"):
+        reader(layer, good().armored())
 
 
 def test_a_part_that_was_changed_is_not_given(layer: acrypto.Layer) -> None:
-    data = bytearray(good(ALL[: 4 * CHUNK]).data)
-    data[-2 * CHUNK] ^= 1
-    found = index(layer, bytes(data))
-    for start, good_part in ((0, True), (CHUNK, True), (2 * CHUNK, False), (3 * CHUNK, True)):
-        chunks = found.chunks(start, 10)
-        operation = found.open(chunks, bytes(data[chunks.offset : chunks.offset + chunks.length]))
-        if good_part:
-            assert operation.wait() == ALL[start : start + CHUNK]
-        else:
-            with pytest.raises(acrypto.AuthenticationError):
-                operation.wait()
+    text = ALL[: 24 * CHUNK]
+    data = bytearray(good(text).data)
+    data[-12 * (CHUNK + 16)] ^= 1  # the 13th chunk
+    with reader(layer, bytes(data)) as file:
+        assert file.pread(7 * CHUNK, 10) == text[7 * CHUNK :][:10]
+        with pytest.raises(acrypto.AuthenticationError, match="from offset"):
+            file.pread(12 * CHUNK, 10)
+        assert file.pread(16 * CHUNK, 10) == text[16 * CHUNK :][:10]
