@@ -7,7 +7,11 @@
 
 #![allow(unsafe_code)]
 
+use crate::error::OrRaise;
+use crate::layer::Layer;
 use acrypto_core::buffer::{Output, Pool, Source};
+use acrypto_core::copies::{self, Place};
+use acrypto_core::disk::Loan;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -125,6 +129,20 @@ impl Pins {
         Ok(unsafe { Source::borrowed(&spans) })
     }
 
+    /// Borrows one buffer for a write that goes on behind the caller's back.
+    pub fn lend(object: &Bound<'_, PyAny>) -> PyResult<Lent> {
+        let mut pins = Self::default();
+        let span = pins.pin(object)?;
+        Ok(Lent { _pins: pins, span })
+    }
+
+    /// Borrows one buffer; a list or tuple is none.
+    pub fn buffer(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Source> {
+        let span = self.pin(object)?;
+        // SAFETY: as in `source`.
+        Ok(unsafe { Source::borrowed(&[span]) })
+    }
+
     /// Borrows one buffer and cuts it into units of `unit` bytes, the last one perhaps shorter.
     pub fn units(&mut self, object: &Bound<'_, PyAny>, unit: usize) -> PyResult<Vec<Source>> {
         let (start, len) = self.pin(object)?;
@@ -163,12 +181,55 @@ impl Pins {
     }
 }
 
+/// One borrowed buffer, kept in place while this lives. Better dropped with the interpreter attached.
+pub struct Lent {
+    _pins: Pins,
+    span: Span,
+}
+
+// SAFETY: the span is pinned and only read; the pins may be dropped on any thread.
+unsafe impl Send for Lent {}
+
+// SAFETY: the pins keep the span readable and where it is, wherever this value moves. That nobody writes to it is the
+// contract told in the head of this file.
+unsafe impl Loan for Lent {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: pinned by `_pins`, which live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.span.0, self.span.1) }
+    }
+}
+
 fn explain(object: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
     let kind = object.get_type();
     if error.is_instance_of::<PyTypeError>(object.py()) {
         return PyTypeError::new_err(format!("a bytes-like object is wanted, not {kind}"));
     }
     PyBufferError::new_err(format!("{kind} does not lend its memory in one piece: {error}"))
+}
+
+/// The parts, put together in a `bytes` object.
+pub fn joined<'py, 'a>(
+    py: Python<'py>,
+    len: usize,
+    parts: impl Iterator<Item = &'a [u8]>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: null asks for an object whose bytes are not set yet; nobody else knows it before we return.
+    let object = unsafe {
+        Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), len as ffi::Py_ssize_t))
+    }?;
+    let bytes = object.cast_into::<PyBytes>()?;
+    // SAFETY: the object is a `bytes`.
+    let start = unsafe { ffi::PyBytes_AsString(bytes.as_ptr()) }.cast::<u8>();
+    let mut at = 0;
+    for part in parts {
+        let count = part.len().min(len - at);
+        // SAFETY: `at + count` is at most `len`, the object's size; `part` is other memory.
+        unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), start.add(at), count) };
+        at += count;
+    }
+    // SAFETY: the bytes from `at` to `len` belong to the object; none are left if the parts are as long as was said.
+    unsafe { std::ptr::write_bytes(start.add(at), 0, len - at) };
+    Ok(bytes)
 }
 
 /// A result: read-only bytes in pooled memory, which goes back to the pool when the object dies.
@@ -208,6 +269,7 @@ impl Buffer {
     }
 
     fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        copies::count(Place::Bytes, self.as_slice().len());
         PyBytes::new(py, self.as_slice())
     }
 
@@ -276,6 +338,52 @@ impl Buffer {
                 flags,
             )
         };
+        if code != 0 { Err(PyErr::fetch(slf.py())) } else { Ok(()) }
+    }
+}
+
+/// Writable memory of the layer's pool that begins on a page: for `readinto` of files that only Python can read.
+///
+/// Holds whatever it held before. Lends its memory, to write and to read, through the buffer protocol; goes back to the
+/// pool when it and all views of it are gone. Two threads that write to it at once write to the same bytes.
+#[pyclass(frozen, module = "acrypto._core", name = "Space")]
+pub struct Space {
+    start: *mut u8,
+    output: Output,
+}
+
+// SAFETY: we ourselves never touch the bytes; who writes them when is up to those who hold views, as for a bytearray.
+unsafe impl Send for Space {}
+// SAFETY: as above.
+unsafe impl Sync for Space {}
+
+#[pymethods]
+impl Space {
+    #[new]
+    fn new(py: Python<'_>, layer: &Layer, nbytes: usize) -> PyResult<Self> {
+        layer.ours(py)?;
+        let mut output = Output::pooled(&layer.shared.core.pool);
+        let start = output.paged(nbytes).or_raise(py)?.as_mut_ptr();
+        output.set_len(nbytes);
+        Ok(Self { start, output })
+    }
+
+    fn __len__(&self) -> usize {
+        self.output.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<acrypto.Space of {} bytes>", self.output.len())
+    }
+
+    /// # Safety
+    /// Called by the interpreter with a view to fill.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let own = slf.get();
+        let len = own.output.len() as ffi::Py_ssize_t;
+        // SAFETY: the memory lives as long as `slf`, to which PyBuffer_FillInfo takes a reference, and is never moved;
+        // `start` was taken from exclusive access, and no reference of ours to the bytes is made after.
+        let code = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), own.start.cast(), len, 0, flags) };
         if code != 0 { Err(PyErr::fetch(slf.py())) } else { Ok(()) }
     }
 }

@@ -108,6 +108,7 @@ impl Job {
             ("tag_len", params.tag_len.map(|n| n as i64)),
             ("digest_size", params.digest_size.map(|n| n as i64)),
             ("window", params.window.map(i64::from)),
+            ("unit", params.unit.map(|n| n as i64)),
         ] {
             if let Some(number) = number {
                 dict.set_item(name, number)?;

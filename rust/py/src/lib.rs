@@ -7,6 +7,8 @@ mod buffer;
 mod completion;
 mod convert;
 mod delivery;
+mod derive;
+mod disk;
 mod error;
 mod harvest;
 mod info;
@@ -21,6 +23,7 @@ mod simulated;
 mod stream;
 mod transform;
 mod views;
+mod zlib;
 
 use pyo3::prelude::*;
 
@@ -29,9 +32,13 @@ mod _native {
     #[pymodule_export]
     use super::balancer::{Balancer, DeviceView, RequestView};
     #[pymodule_export]
-    use super::buffer::Buffer;
+    use super::buffer::{Buffer, Space};
     #[pymodule_export]
     use super::completion::{Completion, Stage};
+    #[pymodule_export]
+    use super::derive::{agree, bech32_decode, bech32_encode, hkdf, random_key, scrypt, unwrap_key};
+    #[pymodule_export]
+    use super::disk::{Reader, Writer, copies, count_copy};
     #[pymodule_export]
     use super::error::set_errors;
     #[pymodule_export]
@@ -53,4 +60,9 @@ mod _native {
     use super::stream::{Decompressor, Hasher, zstd_frame};
     #[pymodule_export]
     use super::transform::Transform;
+    #[pymodule_export]
+    use super::zlib::{
+        BufferingInflater, Deflater, Inflater, adler32, adler32_combine, set_zlib_error, zlib_compress,
+        zlib_compressobj, zlib_crc32, zlib_crc32_combine, zlib_decompress, zlib_decompressobj, zlib_version,
+    };
 }

@@ -22,7 +22,7 @@ const DETACH_COMPRESSION_BYTES: usize = 256;
 const POOL_BYTES: usize = 32 << 20;
 const MAX_OUTPUT: u64 = 1 << 30;
 
-static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Pool::new(POOL_BYTES));
+pub static POOL: LazyLock<Arc<Pool>> = LazyLock::new(|| Pool::new(POOL_BYTES));
 
 #[derive(Default)]
 struct Given<'a, 'py> {

@@ -10,6 +10,7 @@ use super::oneshot::{Room, diagnosed, staged};
 use super::stream::{Decompressor, Step};
 use super::wrapper::{Check, Header};
 use crate::buffer::Output;
+use crate::copies::{self, Place};
 use crate::ffi::isal::{Inflater, Wrapper};
 use crate::ffi::libdeflate::{self, Inflated};
 use crate::status::{Outcome, Status};
@@ -54,21 +55,39 @@ pub(super) fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
 
 /// A first guess at the size of the output.
 pub fn guess(format: Wrapper, call: &Call<'_>) -> usize {
-    let len = call.source.len();
-    let mut guess = len.saturating_mul(4).max(LEAST_GUESS);
+    let last = call.source.segments().last().and_then(|last| last.last_chunk::<4>());
+    guessed(format, call.source.len(), last).min(usize::try_from(call.max_output).unwrap_or(usize::MAX))
+}
+
+fn guessed(format: Wrapper, len: usize, last: Option<&[u8; 4]>) -> usize {
     if format == Wrapper::Gzip {
         // The last member's size, which is the whole size of most files. Much less than the source: there are more.
-        let size = call.source.segments().last().and_then(|last| last.last_chunk::<4>());
-        let size = size.map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+        let size = last.map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
         if (len / 2..=len.saturating_mul(DENSEST)).contains(&size) {
-            guess = size;
+            return size;
         }
     }
-    guess.min(usize::try_from(call.max_output).unwrap_or(usize::MAX))
+    len.saturating_mul(4).max(LEAST_GUESS)
 }
 
 /// Inflates the whole of `source`, with every member that it has.
 pub fn whole(format: Wrapper, source: &[u8], guess: usize, output: &mut Output, max_output: u64) -> Outcome<()> {
+    members(format, source, guess, output, max_output, false)
+}
+
+/// Inflates the first member of `source` and looks at nothing behind it. Any size of output, as zlib has it.
+pub fn first(format: Wrapper, source: &[u8], output: &mut Output) -> Outcome<()> {
+    members(format, source, guessed(format, source.len(), source.last_chunk::<4>()), output, u64::MAX, true)
+}
+
+fn members(
+    format: Wrapper,
+    source: &[u8],
+    guess: usize,
+    output: &mut Output,
+    max_output: u64,
+    alone: bool,
+) -> Outcome<()> {
     let mut room = Room::new(output, guess, max_output);
     let mut at = 0;
     for member in 0u64.. {
@@ -85,7 +104,7 @@ pub fn whole(format: Wrapper, source: &[u8], guess: usize, output: &mut Output, 
             match inflate(body, room.free())? {
                 Inflated::Done { consumed, produced } => break (consumed, produced),
                 Inflated::Full if room.left() > RESTARTED && !room.is_final() => {
-                    room.fill(&mut Stream::at(format, start, member), source, start)?;
+                    room.fill(&mut Stream { alone, ..Stream::at(format, start, member) }, source, start)?;
                     room.finish();
                     return Ok(());
                 }
@@ -108,7 +127,7 @@ pub fn whole(format: Wrapper, source: &[u8], guess: usize, output: &mut Output, 
         };
         at += trailer.len();
         check.verify(trailer).map_err(|what| corrupt(at, what))?;
-        if at == source.len() {
+        if at == source.len() || alone {
             break;
         }
         if format != Wrapper::Gzip {
@@ -131,6 +150,7 @@ pub fn inflate_part(source: &[u8], expected: usize, output: &mut Output) -> Outc
         // libdeflate wants a final block. A copy of the compressed side costs a hundredth of the time.
         if let Some((part, last)) = joined.split_at_mut_checked(source.len()) {
             part.copy_from_slice(source);
+            copies::count(Place::Aside, source.len());
             last.copy_from_slice(&LAST_BLOCK);
         }
         loop {
@@ -201,6 +221,7 @@ struct Stream {
     offset: u64,
     start: u64,
     member: u64,
+    /// What follows the first member does not belong to the data.
     alone: bool,
 }
 

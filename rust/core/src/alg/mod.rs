@@ -24,7 +24,9 @@ pub mod oneshot;
 pub mod public_key;
 pub mod random;
 pub mod stream;
+pub mod stream_aead;
 pub mod wrapper;
+pub mod zlib;
 pub mod zstd;
 
 /// What sort of thing an algorithm is; decides which operations a transform has.
@@ -137,6 +139,8 @@ pub struct Params {
     /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`]. Of bgzf: blocks
     /// without the empty one that ends a file.
     pub part: bool,
+    /// Bytes that are sealed at a time, of an AEAD that cuts its messages.
+    pub unit: Option<usize>,
     /// Whether every result is checked before its caller gets it; no algorithm's own parameter.
     pub verify: bool,
 }
@@ -154,6 +158,7 @@ impl Params {
             ("hash", self.hash.is_some()),
             ("padding", self.padding.is_some()),
             ("part", self.part),
+            ("unit", self.unit.is_some()),
         ];
         match set.iter().find(|(parameter, is_set)| *is_set && !known.contains(parameter)) {
             Some((parameter, _)) => Err(Status::usage(format!("{name} takes no parameter {parameter}"))),
@@ -243,6 +248,7 @@ pub static ALGORITHMS: &[&[Algorithm]] = &[
     checksum::ALGORITHMS,
     mac::ALGORITHMS,
     aead::ALGORITHMS,
+    stream_aead::ALGORITHMS,
     cipher::ALGORITHMS,
     random::ALGORITHMS,
     public_key::ALGORITHMS,

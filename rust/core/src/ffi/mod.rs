@@ -4,7 +4,9 @@
 
 pub mod address;
 pub mod awslc;
+pub mod descriptor;
 pub mod eventfd;
 pub mod isal;
 pub mod libdeflate;
 pub mod lz4;
+pub mod zlib;
