@@ -80,7 +80,9 @@ def stream(name: str) -> Iterator[Answer]:
             message = bytes(at * 7 % 251 for at in range(size))
             cut = [message[at : at + unit] for at in range(0, size, unit)] or [b""]
             for flag in (0, 1) if size and not size % unit else (1,):
-                nonces = [(first + at).to_bytes(11, "big") + bytes([flag * (at == len(cut) - 1)]) for at in range(len(cut))]
+                nonces = [
+                    (first + at).to_bytes(11, "big") + bytes([flag * (at == len(cut) - 1)]) for at in range(len(cut))
+                ]
                 box = b"".join(aead.encrypt(nonce, part, b"ad") for nonce, part in zip(nonces, cut, strict=True))
                 start = first.to_bytes(11, "big") + bytes([flag])
                 origin, parameters = f"pyca/cryptography, {size} bytes in {unit}", {"key": key, "unit": unit}

@@ -41,9 +41,7 @@ class Decrypt:
 
     format = "age"
 
-    def __init__(
-        self, identities: Iterable[Identity | str] = (), *, passphrase: str | BytesLike | None = None
-    ) -> None:
+    def __init__(self, identities: Iterable[Identity | str] = (), *, passphrase: str | BytesLike | None = None) -> None:
         self._identities = identities_of(identities, passphrase)
 
     @property
