@@ -16,6 +16,7 @@ pub mod disk;
 pub mod engine;
 pub mod engines;
 pub mod ffi;
+pub mod files;
 pub mod fork;
 pub mod histogram;
 pub mod layer;

@@ -10,6 +10,7 @@ mod delivery;
 mod derive;
 mod disk;
 mod error;
+mod files;
 mod harvest;
 mod info;
 mod job;
@@ -41,6 +42,8 @@ mod _native {
     use super::disk::{Reader, Writer, copies, count_copy};
     #[pymodule_export]
     use super::error::set_errors;
+    #[pymodule_export]
+    use super::files::FileDigests;
     #[pymodule_export]
     use super::info::{absent, algorithms, build_info, child_started};
     #[pymodule_export]

@@ -25,6 +25,7 @@ pub mod public_key;
 pub mod random;
 pub mod stream;
 pub mod stream_aead;
+pub mod subtrees;
 pub mod wrapper;
 pub mod zlib;
 pub mod zstd;

@@ -37,6 +37,12 @@ pub fn set_direct(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     checked(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, wanted) }).map(drop)
 }
 
+/// Tells the kernel that the file will be read from its start to its end; that is advice, so it cannot fail.
+pub fn read_in_order(fd: BorrowedFd<'_>) {
+    // SAFETY: no pointers are passed.
+    unsafe { libc::posix_fadvise(fd.as_raw_fd(), 0, 0, libc::POSIX_FADV_SEQUENTIAL) };
+}
+
 /// Waits until `fd` can be read (or written) without waiting, or `wake` can be read. True if it was `wake`.
 pub fn wait(fd: BorrowedFd<'_>, writes: bool, wake: BorrowedFd<'_>) -> io::Result<bool> {
     let events = if writes { libc::POLLOUT } else { libc::POLLIN };

@@ -9,4 +9,5 @@ pub mod eventfd;
 pub mod isal;
 pub mod libdeflate;
 pub mod lz4;
+pub mod window;
 pub mod zlib;
