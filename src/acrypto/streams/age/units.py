@@ -8,10 +8,9 @@ from acrypto.streams.age import keys
 from acrypto.streams.units import LIKED, Index, Unit
 
 if TYPE_CHECKING:
-    from acrypto.streams.age.index import AgeIndex
-
     from acrypto._core import Buffer, Operation
     from acrypto.layer.layer import Layer
+    from acrypto.streams.age.index import AgeIndex
     from acrypto.streams.place import Place
 
 #: Content of a unit: whole chunks.
