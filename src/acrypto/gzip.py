@@ -20,8 +20,9 @@ import time
 from typing import IO, TYPE_CHECKING
 
 from acrypto import zlib
-from acrypto.streams.gzip import format, writing
-from acrypto.streams.gzip.reading import BadGzipFile, Reader, decompress
+from acrypto.streams.faces import gzip_writing as writing
+from acrypto.streams.faces.gzip_reading import BadGzipFile, Reader, decompress
+from acrypto.streams.gzip import format
 
 if TYPE_CHECKING:
     from typing import Any
@@ -111,7 +112,7 @@ class GzipFile(io.BufferedIOBase):
         if fileobj is None:
             if filename is None:
                 raise TypeError("a filename or a fileobj is needed")
-            fileobj = self.myfileobj = builtins.open(filename, mode or "rb")  # type: ignore[assignment]  # noqa: SIM115
+            fileobj = self.myfileobj = builtins.open(filename, mode or "rb")  # noqa: SIM115
         try:
             self._start(filename, mode, compresslevel, fileobj, mtime)
         except BaseException:
@@ -134,7 +135,8 @@ class GzipFile(io.BufferedIOBase):
         actual = getattr(fileobj, "mode", "rb") if mode is None else mode
         if actual.startswith("r"):
             self.mode = READ
-            self._buffer = io.BufferedReader(Reader(fileobj))
+            raw = Reader(fileobj, 0 if self.myfileobj is not None else None)
+            self._buffer: io.BufferedReader = io.BufferedReader(raw)
         elif actual.startswith(("w", "a", "x")):
             if mode is None:
                 import warnings
@@ -159,8 +161,9 @@ class GzipFile(io.BufferedIOBase):
 
     @property
     def mtime(self) -> int | None:
-        """The time stamp of the header read last; None before."""
-        return self._reader().raw.mtime  # type: ignore[attr-defined,no-any-return]
+        """The time stamp of the header read last (of a large file, of the first one); None before."""
+        raw = self._reader().raw
+        return raw.mtime if isinstance(raw, Reader) else None
 
     def _reader(self) -> io.BufferedReader:
         if self.mode != READ:

@@ -14,7 +14,7 @@ EXCLUDED = {
     "TestCommandLine": "runs `python -m gzip`, the standard library's own command line",
     "TestGzip.test_prepend_error": "calls a method of a private attribute",
     "TestGzip.test_flush_modes": "replaces the compressor inside of a file",
-    "TestGzip.test_flush_flushes_compressor": "calls a private function of the module; test_gzip_file.py tests the same",
+    "TestGzip.test_flush_flushes_compressor": "calls a private function; test_gzip_file.py tests the same",
 }
 
 

@@ -147,7 +147,13 @@ class _Parts:
     def push(self, contents: memoryview) -> None:
         while self._window.is_ready or self._window.is_full:
             self._settle()
-        self._window.push(self._transform.compress(contents), contents, len(contents))
+        try:
+            operation = self._transform.compress(contents)
+        except AcryptoError:
+            self.drain()
+            self._give(self._alone(contents), zlib.crc32(contents), len(contents))
+        else:
+            self._window.push(operation, contents, len(contents))
 
     def drain(self) -> None:
         while len(self._window):
@@ -161,12 +167,16 @@ class _Parts:
         try:
             part = bytes(operation.wait())
         except AcryptoError:
-            # The process ends, or no engine is left: the file shall be whole all the same.
-            stream = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS)
-            part = stream.compress(contents) + stream.flush(zlib.Z_FULL_FLUSH)
+            part = self._alone(contents)
         completion = operation.completion
         checksum = completion.checksum if completion is not None else None
-        if checksum is None:
-            checksum = zlib.crc32(contents)
-        self.checksum = zlib.crc32_combine(self.checksum, checksum, len(contents))
+        self._give(part, zlib.crc32(contents) if checksum is None else checksum, len(contents))
+
+    def _alone(self, contents: memoryview) -> bytes:
+        """A part made here: the process ends, or no engine is left, but the file shall be whole all the same."""
+        stream = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return stream.compress(contents) + stream.flush(zlib.Z_FULL_FLUSH)
+
+    def _give(self, part: bytes, checksum: int, length: int) -> None:
+        self.checksum = zlib.crc32_combine(self.checksum, checksum, length)
         self._write(format.prelude(len(part)) + part)

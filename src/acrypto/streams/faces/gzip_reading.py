@@ -1,8 +1,9 @@
 """A gzip file as Python's raw files are: bytes on demand, with the outcomes of the standard library's `gzip`.
 
-Small files, pipes and whatever else has no size are read on the caller's thread. A large one goes through the stage that
-decompresses on all cores. That is stricter than the standard library (zeros behind a member, wrong checksums of
-headers), so where it refuses to go on, the caller's thread goes on, and finds and tells what the standard library does.
+Small files, pipes and whatever else has no size are read on the caller's thread. A large one goes through the stage
+that decompresses on all cores. That is stricter than the standard library (zeros behind a member, wrong checksums of
+headers), so where it refuses to go on, the caller's thread goes on, and finds and tells what the standard library
+does.
 """
 
 from __future__ import annotations
@@ -215,11 +216,12 @@ class Reader(io.RawIOBase):
 
     Args:
         file: read from where it stands; not closed with this one.
+        start: where it stands, if that is known.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], start: int | None = None) -> None:
         self._file = file
-        self._start = self._position()
+        self._start = self._position() if start is None else start
         self._size = -1  # known at the end
         self._pos = 0
         self._members: Members | None = None
@@ -255,6 +257,8 @@ class Reader(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Reads the rest."""
+        if self._pos == 0 and self._pieces is None and self._members is None and 0 < self._size_left() < LARGE:
+            return self._read_small()
         return b"".join(iter(lambda: bytes(self._some(_ENDLESS)), b""))
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
@@ -273,27 +277,36 @@ class Reader(io.RawIOBase):
             pass
         return self._pos
 
-    def _some(self, most: int) -> BytesLike:
+    def _some(self, most: int) -> bytes | memoryview:
         """At most that many bytes; none at the end."""
         if most <= 0:
             return b""
         if self._pieces is None and self._members is None:
             self._begin()
-        read: BytesLike = b""
+        read: bytes | memoryview = b""
         if self._pieces is not None:
             read = self._cut(most)
         if self._members is not None:
             read = self._members.read(most)
             self.mtime = self._members.mtime
         self._pos += len(read)
-        if not read:
+        if not len(read):
             self._size = self._pos
+        return read
+
+    def _read_small(self) -> bytes:
+        """All of a small file that was not begun."""
+        compressed = self._file.read()
+        read = decompress(compressed)
+        self.mtime = int.from_bytes(compressed[4:8], "little")
+        self._members = Members(Compressed(self._file))  # at the end
+        self._pos = self._size = len(read)
         return read
 
     # ---- On all cores
 
     def _begin(self) -> None:
-        if self._is_large():
+        if self._size_left() >= LARGE:
             first = self._file.read(LARGE)
             length = format.header_len(memoryview(first))
             if length is not None:
@@ -309,17 +322,17 @@ class Reader(io.RawIOBase):
         except (AttributeError, OSError):
             return None
 
-    def _is_large(self) -> bool:
-        """Whether this is known to be a large file, in which one can go back."""
+    def _size_left(self) -> int:
+        """The bytes of a file of known size in which one can go back; 0 for any other."""
         if self._start is None:
-            return False
+            return 0
         if isinstance(self._file, io.BytesIO):
-            return self._file.getbuffer().nbytes - self._start >= LARGE
+            return self._file.getbuffer().nbytes - self._start
         try:
             state = os.fstat(self._file.fileno())
         except (AttributeError, OSError, TypeError):
-            return False
-        return stat.S_ISREG(state.st_mode) and state.st_size - self._start >= LARGE
+            return 0
+        return state.st_size - self._start if stat.S_ISREG(state.st_mode) else 0
 
     def _flow(self, first: bytes) -> None:
         from acrypto.streams.decompress import Decompress
@@ -335,7 +348,7 @@ class Reader(io.RawIOBase):
         stages = [Decompress("gzip", limited=False)]
         self._pieces, self._stop = flow(stages, works(shared.layer(), Tally(), stages), source())
 
-    def _cut(self, most: int) -> BytesLike:
+    def _cut(self, most: int) -> bytes | memoryview:
         """Some of what flows; nothing at the end, or if this thread must go on."""
         while self._pieces is not None and not len(self._piece):
             try:
