@@ -247,7 +247,9 @@ class HashedFiles:
 
     def __repr__(self) -> str:
         files, nbytes = self.progress
-        return f"<HashedFiles: {files} of {self._submitted}{'+' if self._files is not None else ''} files, {nbytes} bytes>"
+        return (
+            f"<HashedFiles: {files} of {self._submitted}{'+' if self._files is not None else ''} files, {nbytes} bytes>"
+        )
 
 
 class HashingFile:
