@@ -34,7 +34,6 @@ from acrypto._core import (
     sign,
     verify,
 )
-from acrypto.layer.layer import Layer, open
 from acrypto.model.errors import (
     AcryptoError,
     AuthenticationError,
@@ -53,6 +52,19 @@ from acrypto.model.errors import (
 )
 from acrypto.model.settings import Settings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from acrypto.layer.layer import Layer, open
+    from acrypto.streams.hash_files import hash_file, hash_files
+
+#: What is loaded when it is first asked for, and where it lives: a short command needs little of it.
+_LATER = {
+    "Layer": "acrypto.layer.layer",
+    "open": "acrypto.layer.layer",
+    "hash_file": "acrypto.streams.hash_files",
+    "hash_files": "acrypto.streams.hash_files",
+}
+
 __version__: str = build_info()["version"]
 
 __all__ = [
@@ -62,6 +74,8 @@ __all__ = [
     # synchronous one-shots
     "compress", "decompress", "encrypt", "decrypt", "digest", "mac", "random", "sign", "verify",
     "generate_key", "public_key",
+    # files
+    "hash_file", "hash_files",
     "sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake3", "crc32", "crc32c",
     # errors
     "AcryptoError", "UsageError", "UnknownAlgorithm", "NoEngine", "EngineError", "AuthenticationError",
@@ -70,3 +84,15 @@ __all__ = [
     # facts
     "build_info", "__version__",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(__import__(_LATER[name], fromlist=[name]), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -8,7 +8,6 @@ import sys
 import click
 
 from acrypto.cli import options
-from acrypto.cli.digest_check import Check, How
 from acrypto.cli.hashing import Hashing
 from acrypto.cli.report import complain, tell
 from acrypto.cli.standard import STDIN
@@ -64,6 +63,8 @@ def command(
         return _Print(algorithm, Hashing(threads, mapped), tag, as_json).run(files, recursive)
     if recursive:
         raise click.UsageError("--check reads lists, not folders: it does not go with --recursive")
+    from acrypto.cli.digest_check import Check, How
+
     how = How(algorithm, only, quiet, status, warn_each, strict, ignore_missing, as_json)
     return Check(how, lambda: Hashing(threads, mapped)).run(files)
 
