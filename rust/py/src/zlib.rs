@@ -353,7 +353,7 @@ struct BufferingState {
     stream: Inflating,
     offset: u64,
     eof: bool,
-    /// Input that was not consumed yet, from the second number on.
+    /// Input that was not consumed yet, from `begin` on; empty if there is none.
     waiting: Vec<u8>,
     begin: usize,
     unused: Option<Py<PyBytes>>,
@@ -399,14 +399,15 @@ impl BufferingInflater {
             return Err(PyEOFError::new_err("End of stream already reached"));
         }
         let was_waiting = !state.waiting.is_empty();
-        if was_waiting {
+        if was_waiting && !source.is_empty() {
             state.waiting.drain(..state.begin);
             state.waiting.extend_from_slice(source);
             state.begin = 0;
         }
-        let input = if was_waiting { state.waiting.as_slice() } else { source };
+        let input = if was_waiting { state.waiting.get(state.begin..).unwrap_or(&[]) } else { source };
         let stream = &mut state.stream;
-        let (taken, result) = py.detach(|| stream.decompress(input, &mut out));
+        let detach = input.len() > DETACH_BYTES / 2;
+        let (taken, result) = detached(py, detach, || stream.decompress(input, &mut out));
         state.offset += taken.consumed as u64;
         let left = input.get(taken.consumed..).unwrap_or(&[]);
         if result.is_err() {
@@ -418,9 +419,9 @@ impl BufferingInflater {
         } else if left.is_empty() {
             state.waiting.clear();
         } else if was_waiting {
-            state.begin = taken.consumed;
+            state.begin += taken.consumed;
         } else {
-            state.waiting = left.to_vec();
+            (state.waiting, state.begin) = (left.to_vec(), 0);
         }
         let offset = state.offset;
         drop(guard);
