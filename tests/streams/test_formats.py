@@ -11,14 +11,20 @@ from tests.streams.memory import MIB, Trickle, mixed, packed, unpacked
 
 import acrypto
 from acrypto.streams.compress import SUFFIXES, compress
-from acrypto.streams.decompress import decompress, detect
+from acrypto.streams.decompress import HEAD, decompress, detect
 
 FORMATS = list(SUFFIXES)
 #: Around the edges of gzip's parts and zstd's frames.
 SIZES = (0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 5 * MIB + 7)
-READERS = {"gzip": ("gzip -dc", "pigz -dc", "igzip -dc"), "zstd": ("zstd -dcq",), "lz4": ("lz4 -dcq",)}
+READERS = {
+    "gzip": ("gzip -dc", "pigz -dc", "igzip -dc"),
+    "bgzf": ("bgzip -dc", "gzip -dc", "igzip -dc"),
+    "zstd": ("zstd -dcq",),
+    "lz4": ("lz4 -dcq",),
+}
 WRITERS = {
     "gzip": ("gzip -1c", "gzip -9c", "pigz -c -b 128", "pigz -c -i", "igzip -c"),
+    "bgzf": ("bgzip -c", "bgzip -c -l 1", "bgzip -c -@ 2"),
     "zstd": ("zstd -1cq", "zstd -19cq", "zstd -cq -T2 --no-check"),
     "lz4": ("lz4 -cq", "lz4 -cq -9 -BD", "lz4 -cq -B4"),
 }
@@ -131,7 +137,7 @@ def test_an_empty_file_is_no_format(layer: acrypto.Layer) -> None:
 
 def test_formats_are_told_by_their_first_bytes(layer: acrypto.Layer) -> None:
     for name in FORMATS:
-        assert detect(packed(layer, b"data", format=name)[:4]) == name
+        assert detect(packed(layer, b"data", format=name)[:HEAD]) == name
     assert detect(b"\x5a\x2a\x4d\x18") == "zstd"
     assert detect(b"plain text") is None
     with pytest.raises(acrypto.CorruptInput, match="not in a known format"):

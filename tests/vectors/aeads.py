@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from tests.vectors import nist
 from tests.vectors.answer import Answer
 
@@ -70,9 +71,32 @@ def chacha(name: str) -> Iterator[Answer]:
             yield Answer(name, "decrypt", (nonce, cipher + tag, ad), expected, f"{path} {number}", {"key": key})
 
 
+def stream(name: str) -> Iterator[Answer]:
+    """Unit by unit with pyca/cryptography's AEADs."""
+    for key_len in (32,) if "chacha" in name else (16, 24, 32):
+        key = bytes(range(0x80, 0x80 + key_len))
+        aead = ChaCha20Poly1305(key) if "chacha" in name else AESGCM(key)
+        for unit, size, first in ((16, 40, 255), (16, 48, 0), (65536, 65537, (1 << 88) - 2), (100, 0, 7)):
+            message = bytes(at * 7 % 251 for at in range(size))
+            cut = [message[at : at + unit] for at in range(0, size, unit)] or [b""]
+            for flag in (0, 1) if size and not size % unit else (1,):
+                nonces = [
+                    (first + at).to_bytes(11, "big") + bytes([flag * (at == len(cut) - 1)]) for at in range(len(cut))
+                ]
+                box = b"".join(aead.encrypt(nonce, part, b"ad") for nonce, part in zip(nonces, cut, strict=True))
+                start = first.to_bytes(11, "big") + bytes([flag])
+                origin, parameters = f"pyca/cryptography, {size} bytes in {unit}", {"key": key, "unit": unit}
+                yield Answer(name, "encrypt", (start, message, b"ad"), box, origin, parameters)
+                yield Answer(name, "decrypt", (start, box, b"ad"), message, origin, parameters)
+                wrong = start[:-1] + bytes([1 - flag])
+                yield Answer(name, "decrypt", (wrong, box, b"ad"), AuthenticationError, origin, parameters)
+
+
 ANSWERS: dict[str, Callable[[str], Iterator[Answer]]] = {
     "gcm(aes)": gcm,
     "ccm(aes)": ccm,
     "chacha20-poly1305": chacha,
     "rfc7539(chacha20,poly1305)": chacha,
+    "stream(chacha20-poly1305)": stream,
+    "stream(gcm(aes))": stream,
 }

@@ -15,6 +15,9 @@ JOIN = b"Join us now and share the software " * 2
 ZEROS = bytes(100_000)
 #: The kernel's deflate vector; also zlib 1.2.13 at level 6, and gzip 1.12 and pigz 2.6 inside their frames.
 KERNEL = "f3cacfcc53282d56c8cb2f5748cc4b5128ce482c4a5528c9485528ce4f2b290771bc082b0100"
+BGZF = "f3cacfcc53282d56c8cb2f5748cc4b5128ce482c4a5528c9485528ce4f2b294f2c4a55f022ac0400"
+BGZF_END = "1f8b08040000000000ff0600424302001b0003000000000000000000"
+BGZF_ODD = "1f8b08040000000000ff0b0058590100614243020046" + "00" + BGZF + "d246449346000000"
 HALF = "f3cacfcc53282d56c8cb2f5748cc4b5128ce482c4a5528c9485528ce4f2b2907710096749df023000000"
 STORED = "014600b9ff" + JOIN.hex()
 PLAIN_GZIP = "1f8b0800000000000003"
@@ -50,6 +53,11 @@ FRAMES: dict[str, list[tuple[str, str, bytes]]] = {
             "1f8b081e000000000003" + "0400" + "41420000" + "6e00" + "6300" + "1e14" + KERNEL + TRAILER,
             JOIN,
         ),
+    ],
+    "bgzf": [
+        ("bgzip -l 6", "1f8b08040000000000ff0600424302004100" + BGZF + TRAILER + BGZF_END, JOIN),
+        ("bgzip, nothing", BGZF_END, b""),
+        ("SAM 4.1.1, a subfield before ours", BGZF_ODD + BGZF_END, JOIN),
     ],
     "zstd": [
         (

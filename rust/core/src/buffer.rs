@@ -11,14 +11,18 @@
 
 #![allow(unsafe_code)]
 
+use crate::copies::{self, Place};
 use crate::status::{Outcome, Status};
 use std::sync::Arc;
 use zeroize::Zeroize;
 
+mod block;
 mod pool;
 mod source;
 mod spare;
 mod view;
+use block::Block;
+pub use block::PAGED;
 pub use pool::Pool;
 pub use source::{EMPTY, Source};
 pub use spare::Spare;
@@ -30,7 +34,7 @@ fn no_memory(wanted: usize) -> Status {
 
 /// Where the bytes of an output lie.
 enum Memory {
-    Pooled(Vec<u8>),
+    Pooled(Block),
     /// The caller's own memory.
     Fixed {
         start: *mut u8,
@@ -47,7 +51,7 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn pooled(memory: Vec<u8>) -> Box<Self> {
+    fn pooled(memory: Block) -> Box<Self> {
         Box::new(Self { memory: Memory::Pooled(memory), len: 0, hidden: 0 })
     }
 
@@ -90,7 +94,7 @@ pub struct Output {
 }
 
 // SAFETY: a fixed output is exclusive memory that its owner keeps in place until the request settles; the pooled kind is
-// an ordinary vector.
+// the chunk's own.
 unsafe impl Send for Chunk {}
 // SAFETY: `&Chunk` only reads.
 unsafe impl Sync for Chunk {}
@@ -173,6 +177,12 @@ impl Output {
         space.get_mut(..needed).ok_or(short)
     }
 
+    /// Like [`exactly`](Self::exactly), in whole pages if pooled: the space begins on one.
+    pub fn paged(&mut self, needed: usize) -> Outcome<&mut [u8]> {
+        self.space(needed.max(PAGED));
+        self.exactly(needed)
+    }
+
     /// More space, with the first `keep` bytes in place; refused for the caller's memory.
     pub fn grow(&mut self, wanted: usize, keep: usize) -> Outcome<&mut [u8]> {
         if self.capacity() < wanted {
@@ -189,6 +199,7 @@ impl Output {
             larger.len = self.len();
             if let (Some(to), Some(from)) = (larger.bytes_mut().get_mut(..keep), self.bytes().get(..keep)) {
                 to.copy_from_slice(from);
+                copies::count(Place::Grow, keep);
             }
             if let Some(old) = self.chunk.replace(larger) {
                 self.pool.give(old);
@@ -284,6 +295,7 @@ impl Output {
         let mut smaller = self.pool.take(len);
         if let (Some(to), Some(from)) = (smaller.bytes_mut().get_mut(..len), chunk.bytes().get(..len)) {
             to.copy_from_slice(from);
+            copies::count(Place::Grow, len);
             smaller.len = len;
             if let Some(old) = self.chunk.replace(smaller) {
                 self.pool.give(old);

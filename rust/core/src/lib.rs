@@ -8,11 +8,15 @@
 pub mod alg;
 pub mod balancers;
 pub mod buffer;
+pub mod copies;
 pub mod cost;
+pub mod derive;
 pub mod device;
+pub mod disk;
 pub mod engine;
 pub mod engines;
 pub mod ffi;
+pub mod files;
 pub mod fork;
 pub mod histogram;
 pub mod layer;

@@ -7,7 +7,11 @@
 
 #![allow(unsafe_code)]
 
+use crate::error::OrRaise;
+use crate::layer::Layer;
 use acrypto_core::buffer::{Output, Pool, Source};
+use acrypto_core::copies::{self, Place};
+use acrypto_core::disk::Loan;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -125,6 +129,13 @@ impl Pins {
         Ok(unsafe { Source::borrowed(&spans) })
     }
 
+    /// Borrows one buffer for a write that goes on behind the caller's back.
+    pub fn lend(object: &Bound<'_, PyAny>) -> PyResult<Lent> {
+        let mut pins = Self::default();
+        let span = pins.pin(object)?;
+        Ok(Lent { _pins: pins, span })
+    }
+
     /// Borrows one buffer; a list or tuple is none.
     pub fn buffer(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Source> {
         let span = self.pin(object)?;
@@ -167,6 +178,24 @@ impl Pins {
         let view = View::get(object, ffi::PyBUF_SIMPLE).map_err(|error| explain(object, error))?;
         // SAFETY: the export is held through this statement.
         Ok(unsafe { std::slice::from_raw_parts(view.start().cast_const(), view.len()) }.to_vec())
+    }
+}
+
+/// One borrowed buffer, kept in place while this lives. Better dropped with the interpreter attached.
+pub struct Lent {
+    _pins: Pins,
+    span: Span,
+}
+
+// SAFETY: the span is pinned and only read; the pins may be dropped on any thread.
+unsafe impl Send for Lent {}
+
+// SAFETY: the pins keep the span readable and where it is, wherever this value moves. That nobody writes to it is the
+// contract told in the head of this file.
+unsafe impl Loan for Lent {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: pinned by `_pins`, which live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.span.0, self.span.1) }
     }
 }
 
@@ -240,6 +269,7 @@ impl Buffer {
     }
 
     fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        copies::count(Place::Bytes, self.as_slice().len());
         PyBytes::new(py, self.as_slice())
     }
 
@@ -261,7 +291,13 @@ impl Buffer {
 
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let slice = self.as_slice();
-        if index.is_instance_of::<PySlice>() {
+        if let Ok(range) = index.cast::<PySlice>() {
+            let range = range.indices(slice.len() as isize)?;
+            let (from, to) = (range.start.max(0) as usize, range.stop.max(0) as usize);
+            if let Some(part) = slice.get(from..to.max(from)).filter(|_| range.step == 1) {
+                copies::count(Place::Bytes, part.len());
+                return Ok(PyBytes::new(py, part).into_any());
+            }
             return self.__bytes__(py).as_any().get_item(index);
         }
         let at: isize = index.extract()?;
@@ -308,6 +344,52 @@ impl Buffer {
                 flags,
             )
         };
+        if code != 0 { Err(PyErr::fetch(slf.py())) } else { Ok(()) }
+    }
+}
+
+/// Writable memory of the layer's pool that begins on a page: for `readinto` of files that only Python can read.
+///
+/// Holds whatever it held before. Lends its memory, to write and to read, through the buffer protocol; goes back to the
+/// pool when it and all views of it are gone. Two threads that write to it at once write to the same bytes.
+#[pyclass(frozen, module = "acrypto._core", name = "Space")]
+pub struct Space {
+    start: *mut u8,
+    output: Output,
+}
+
+// SAFETY: we ourselves never touch the bytes; who writes them when is up to those who hold views, as for a bytearray.
+unsafe impl Send for Space {}
+// SAFETY: as above.
+unsafe impl Sync for Space {}
+
+#[pymethods]
+impl Space {
+    #[new]
+    fn new(py: Python<'_>, layer: &Layer, nbytes: usize) -> PyResult<Self> {
+        layer.ours(py)?;
+        let mut output = Output::pooled(&layer.shared.core.pool);
+        let start = output.paged(nbytes).or_raise(py)?.as_mut_ptr();
+        output.set_len(nbytes);
+        Ok(Self { start, output })
+    }
+
+    fn __len__(&self) -> usize {
+        self.output.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<acrypto.Space of {} bytes>", self.output.len())
+    }
+
+    /// # Safety
+    /// Called by the interpreter with a view to fill.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        let own = slf.get();
+        let len = own.output.len() as ffi::Py_ssize_t;
+        // SAFETY: the memory lives as long as `slf`, to which PyBuffer_FillInfo takes a reference, and is never moved;
+        // `start` was taken from exclusive access, and no reference of ours to the bytes is made after.
+        let code = unsafe { ffi::PyBuffer_FillInfo(view, slf.as_ptr(), own.start.cast(), len, 0, flags) };
         if code != 0 { Err(PyErr::fetch(slf.py())) } else { Ok(()) }
     }
 }

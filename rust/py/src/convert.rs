@@ -30,6 +30,7 @@ pub fn params(py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Par
             "hash" => params.hash = Some(value.extract()?),
             "padding" => params.padding = Some(value.extract()?),
             "part" => params.part = value.extract()?,
+            "unit" => params.unit = Some(number(&name, &value, "1 to 2^24")?),
             "verify" => params.verify = value.is_truthy()?,
             _ => return Err(Status::usage(format!("no parameter is called {name:?}"))).or_raise(py),
         }

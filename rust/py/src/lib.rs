@@ -7,7 +7,10 @@ mod buffer;
 mod completion;
 mod convert;
 mod delivery;
+mod derive;
+mod disk;
 mod error;
+mod files;
 mod harvest;
 mod info;
 mod job;
@@ -30,11 +33,17 @@ mod _native {
     #[pymodule_export]
     use super::balancer::{Balancer, DeviceView, RequestView};
     #[pymodule_export]
-    use super::buffer::Buffer;
+    use super::buffer::{Buffer, Space};
     #[pymodule_export]
     use super::completion::{Completion, Stage};
     #[pymodule_export]
+    use super::derive::{agree, bech32_decode, bech32_encode, hkdf, random_key, scrypt, unwrap_key};
+    #[pymodule_export]
+    use super::disk::{Reader, Writer, copies, count_copy};
+    #[pymodule_export]
     use super::error::set_errors;
+    #[pymodule_export]
+    use super::files::FileDigests;
     #[pymodule_export]
     use super::info::{absent, algorithms, build_info, child_started};
     #[pymodule_export]

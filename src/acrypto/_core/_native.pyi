@@ -1034,12 +1034,163 @@ class Decompressor:
     def last(self) -> tuple[int, int, bool] | None: ...
 
 @final
+class FileDigests:
+    """A job that hashes files with threads of its own."""
+
+    def __new__(
+        cls, workers: int, *, mapped: bool = False, ordered: bool = True, piece: int | None = None
+    ) -> FileDigests: ...
+    def algorithm(self, name: str, **parameters: Any) -> tuple[int, str]: ...
+    def submit(self, files: list[tuple[bytes | int, int]]) -> None: ...
+    # Number of the file; its digest, an error number with an offset, or an exception; bytes; nanoseconds.
+    def take(
+        self, most: int, timeout: float | None = None
+    ) -> list[tuple[int, bytes | tuple[int, int | None] | Exception, int, int]]: ...
+    def listen(self) -> int: ...
+    def silence(self) -> None: ...
+    def progress(self) -> tuple[int, int, int]: ...
+    def cancel(self) -> None: ...
+    def close(self) -> None: ...
+
+@final
 class Hasher:
     """A digest or MAC in steps. One step at a time."""
 
     def __new__(cls, layer: Layer, algorithm: str, **parameters: Any) -> Hasher: ...
     def update(self, data: _Source) -> Operation[None]: ...
     def finish(self) -> bytes: ...
+
+@final
+class Space:
+    """Writable memory of the layer's pool, for `readinto`.
+
+    It begins on a page, holds whatever it held before, and goes back to the pool when it and all views of it are gone.
+
+    Args:
+        layer: whose pool lends the memory.
+        nbytes: its size.
+    """
+
+    def __new__(cls, layer: Layer, nbytes: int) -> Space: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+
+@final
+class Reader:
+    """Reads a file, pipe or device in pieces, some of them ahead, into memory of the layer's pool.
+
+    At most `ahead` pieces are in memory beside those given out and still held. One thread reads at a time; `cancel` may
+    come from any. The descriptor is duplicated: it may be closed at once. A descriptor without an `offset` is left
+    standing behind what was given out.
+
+    Args:
+        layer: whose pool lends the memory.
+        fd: what to read; remains the caller's.
+        piece: bytes of a piece: a multiple of the page size.
+        ahead: pieces that are read before they are asked for.
+        offset: where to begin; by default where the descriptor stands. Pipes and their like have none.
+        length: the most bytes; by default to the end.
+        direct: whether to pass the page cache by, where the file system can and `offset` is a multiple of a page.
+        via: "uring", "threads", or "auto" for the first that can be had. What has no offsets is read by a thread.
+
+    Raises:
+        UsageError: `piece`, `ahead` or `via` is out of range.
+        OSError: `fd` cannot be read, or has no offsets.
+    """
+
+    def __new__(
+        cls,
+        layer: Layer,
+        fd: int,
+        *,
+        piece: int,
+        ahead: int,
+        offset: int | None = None,
+        length: int | None = None,
+        direct: bool = False,
+        via: str = "auto",
+    ) -> Reader: ...
+    def next(self) -> Buffer | None:
+        """The next piece, whole unless the data end in it; None at the end.
+
+        Raises:
+            ClosedError: it was cancelled or closed, or belongs to the parent of this forked process.
+            OSError: with the offset in the file. Every later call raises it again.
+        """
+
+    def cancel(self) -> None:
+        """Ends a waiting `next`, and every later one, with ClosedError. From any thread."""
+
+    def close(self) -> None:
+        """Lets go of the file, when the kernel has let go of all memory. Idempotent."""
+
+    @property
+    def via(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def direct(self) -> bool: ...
+
+@final
+class Writer:
+    """Writes a file, pipe or device behind the caller's back, in order.
+
+    Pieces are borrowed, not copied, until they are written, and must not change meanwhile. One thread writes at a
+    time; `cancel` may come from any. The descriptor is duplicated: it may be closed at once, but the other side of a
+    pipe sees its end only after `close`. A descriptor without an `offset` is left standing behind what was flushed.
+
+    Args:
+        layer: whose pool lends memory, if `direct` needs some.
+        fd: what to write; remains the caller's.
+        behind: bytes that may wait to be written; one piece always may.
+        offset: where to begin; by default where the descriptor stands. Pipes and their like have none.
+        direct: whether to pass the page cache by, where the file system can and `offset` is a multiple of a page.
+        via: "uring", "threads", or "auto" for the first that can be had. What has no offsets is written by a thread.
+
+    Raises:
+        UsageError: `via` is none of these.
+        OSError: `fd` cannot be written, or has no offsets.
+    """
+
+    def __new__(
+        cls,
+        layer: Layer,
+        fd: int,
+        *,
+        behind: int,
+        offset: int | None = None,
+        direct: bool = False,
+        via: str = "auto",
+    ) -> Writer: ...
+    def write(self, piece: BytesLike) -> None:
+        """Takes a piece, and waits while more than `behind` bytes are unwritten.
+
+        Raises:
+            ClosedError: it was cancelled or closed, or belongs to the parent of this forked process.
+            OSError: an earlier write failed; with the offset in the file. Every later call raises it again.
+        """
+
+    def flush(self) -> None:
+        """Waits until all is written that was taken; raises as `write` does."""
+
+    def cancel(self) -> None:
+        """Ends a waiting call, and every later one, with ClosedError. From any thread."""
+
+    def close(self) -> None:
+        """Lets go of the file, when the kernel has let go of all memory.
+
+        Withdraws what was not flushed, and raises nothing about it. Idempotent.
+        """
+
+    @property
+    def via(self) -> str: ...
+    @property
+    def position(self) -> int: ...
+    @property
+    def direct(self) -> bool: ...
+
+def copies() -> dict[str, int]: ...
+def count_copy(place: str, nbytes: int) -> None: ...
 
 @final
 class Deflater:
@@ -1132,3 +1283,14 @@ def verify(name: str, key: BytesLike, tag: BytesLike, data: _Source, **parameter
 def random(nbytes: int) -> bytes: ...
 def generate_key(name: str, **parameters: Any) -> bytes: ...
 def public_key(name: str, key: BytesLike) -> bytes: ...
+
+# Keys out of keys, passphrases and text. Secrets are bytearrays, which their owner overwrites.
+def agree(name: str, key: BytesLike, peer: BytesLike) -> bytearray: ...
+def bech32_decode(text: str) -> tuple[str, bytearray]: ...
+def bech32_encode(hrp: str, data: BytesLike) -> str: ...
+def hkdf(hash: str, key: BytesLike, salt: BytesLike, info: BytesLike, length: int) -> bytearray: ...
+def random_key(nbytes: int) -> bytearray: ...
+def scrypt(
+    password: BytesLike, salt: BytesLike, n_log2: int, r: int, p: int, length: int, max_memory: int
+) -> bytearray: ...
+def unwrap_key(name: str, key: BytesLike, nonce: BytesLike, sealed: BytesLike) -> bytearray: ...

@@ -8,12 +8,18 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Protocol, Self
 
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from acrypto.streams.tally import Tally
+    class Counted(Protocol):
+        """What knows how many bytes came in."""
+
+        @property
+        def bytes_in(self) -> int:
+            """So far."""
+
 
 #: Seconds until it shows, and between updates.
 AFTER, EVERY = 0.5, 0.25
@@ -35,14 +41,23 @@ class Progress:
         self._next = time.monotonic() + AFTER if sys.stderr.isatty() else None
         self._shown: tuple[RichProgress, TaskID] | None = None
 
-    def watch(self, tally: Tally) -> None:
-        """Looks at the tally; to be called often."""
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is somebody to show it to."""
+        return self._next is not None
+
+    def watch(self, tally: Counted, name: str | None = None) -> None:
+        """Looks at the tally; to be called often. A name replaces that of what is worked on."""
         if self._next is None or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
         if self._shown is None:
             self._shown = self._start()
         progress, task = self._shown
+        if name is not None:
+            from rich.markup import escape
+
+            progress.update(task, description=escape(name))
         progress.update(task, completed=tally.bytes_in, refresh=True)
 
     def _start(self) -> tuple[RichProgress, TaskID]:

@@ -201,6 +201,7 @@ class Layer(Control):
         window: int | None = None,
         hash: str | None = None,
         padding: str | None = None,
+        unit: int | None = None,
         verify: bool = False,
     ) -> _core.Transform:
         """An algorithm with its parameters and key: reusable, shareable between threads, bound to no device.
@@ -216,6 +217,7 @@ class Layer(Control):
             window: log2 of the history window, where a codec lets one choose.
             hash: of a signature: "sha256", "sha384", "sha512".
             padding: of an RSA signature: "pss" or "pkcs1".
+            unit: bytes of plaintext that are sealed at a time, of `stream(...)`; 65536 unless told otherwise.
             verify: whether every result is checked before it is given: what was compressed or encrypted is turned back,
                 what was computed is computed again, by another than its maker where there is one. A device that was
                 wrong is quarantined, and the work done elsewhere.
@@ -239,6 +241,7 @@ class Layer(Control):
             "window": window,
             "hash": hash,
             "padding": padding,
+            "unit": unit,
             "verify": verify or None,
         }
         try:

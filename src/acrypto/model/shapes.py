@@ -242,6 +242,7 @@ RULES: dict[tuple[str, int], Callable[..., Shape]] = {
     ("authencesn", 2): _authenc,
     ("seqiv", 1): _first,
     ("echainiv", 1): _first,
+    ("stream", 1): _first,
     ("cryptd", 1): _first,
     ("pcrypt", 1): _first,
 }

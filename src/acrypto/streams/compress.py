@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from acrypto.streams.tally import Tally
 
 #: Formats, and how their files are called.
-SUFFIXES = {"gzip": ".gz", "zstd": ".zst", "lz4": ".lz4"}
+SUFFIXES = {"gzip": ".gz", "bgzf": ".bgz", "zstd": ".zst", "lz4": ".lz4"}
 
 
 class Compress:
     """The stage that compresses, on all cores; its output does not depend on how many they are, nor on the reads.
 
     Args:
-        format: `gzip`, `zstd` or `lz4`.
+        format: `gzip`, `bgzf`, `zstd` or `lz4`.
         level: the format's own, by its own default.
         strategy: "fixed" for fixed Huffman codes (gzip).
         name: of the source, for the gzip header.
@@ -61,7 +61,7 @@ class Compress:
     @property
     def piece(self) -> int:
         """The size of pieces that it likes best, in bytes."""
-        if self.format == "gzip":
+        if self.format in {"gzip", "bgzf"}:
             return stage.PIECE
         from acrypto.streams.frames.compress import chunk_len
 
@@ -73,6 +73,10 @@ class Compress:
             from acrypto.streams.gzip.compress import compress as gzip
 
             return gzip(work, upstream, level=self.level, strategy=self.strategy, name=self._name, mtime=self._mtime)
+        if self.format == "bgzf":
+            from acrypto.streams.bgzf.compress import compress as bgzf
+
+            return bgzf(work, upstream, level=self.level)
         from acrypto.streams.frames.compress import compress as frames
 
         return frames(work, upstream, format=self.format, level=self.level)

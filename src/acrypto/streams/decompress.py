@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from acrypto.streams.tally import Tally
 
 #: The formats, with what their files begin with; those without cannot be told from others.
-MAGICS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "lz4": b"\x04\x22\x4d\x18", "zlib": b"", "deflate": b""}
+MAGICS = {
+    "gzip": b"\x1f\x8b",
+    "bgzf": b"",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "lz4": b"\x04\x22\x4d\x18",
+    "zlib": b"",
+    "deflate": b"",
+}
+#: Bytes by which formats can be told: BGZF is gzip, but for its extra field.
+HEAD = 18
 #: Without a limit of the caller's, output may grow to this, or to so many times the input read so far.
 FREE_BYTES = 1 * GIB
 FREE_RATIO = 256
@@ -27,10 +36,13 @@ FREE_RATIO = 256
 
 def detect(head: bytes) -> str | None:
     """The format that data beginning like this have; None if no format begins like this."""
+    from acrypto.streams.bgzf import format as bgzf
     from acrypto.streams.frames.format import is_skippable
 
     if is_skippable(head):
         return "zstd"  # lz4 has such frames too, but no tool writes one first
+    if bgzf.block_len(head) is not None:
+        return "bgzf"
     return next((name for name, magic in MAGICS.items() if magic and head.startswith(magic)), None)
 
 
@@ -38,7 +50,7 @@ class Decompress:
     """The stage that decompresses: on all cores where the data came in parts that tell their size.
 
     Args:
-        format: `gzip`, `zstd`, `lz4`, `zlib` or `deflate`; found by the first bytes if not given.
+        format: `gzip`, `bgzf`, `zstd`, `lz4`, `zlib` or `deflate`; found by the first bytes if not given.
         max_output: the most bytes to give. By default a running limit: 1 GiB, or 256 bytes for each byte read so far
             if that is more.
         limited: False for no limit at all.
@@ -89,19 +101,19 @@ class Decompress:
     def _unlimited(self, work: Work, incoming: Incoming) -> Iterator[Piece | None]:
         format = self.format
         if format is None:
-            head = incoming.peek(4)
+            head = incoming.peek(HEAD)
             format = self.found = detect(head)
             if format is None:
                 what = "not in a known format (gzip, zstd, lz4)" if head else "empty"
                 raise CorruptInput(f"{what} at offset 0", 0)
-        if format == "gzip":
+        if format in {"gzip", "bgzf"}:
             from acrypto.streams.gzip.decompress import decompress as gzip
 
-            return gzip(work, incoming)
+            return gzip(work, incoming, bgzf_ends=format == "bgzf")
         from acrypto.streams.frames import decompress as frames
 
-        if format == "zstd":
-            return frames.zstd(work, incoming)
+        if format in frames.FORMATS:
+            return frames.decompress(work, incoming, format=format)
         return frames.in_steps(work, incoming, format=format)
 
 

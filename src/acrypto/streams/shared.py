@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -13,12 +14,12 @@ _lock = threading.Lock()
 _layer: Layer | None = None
 
 
-def layer() -> Layer:
+def shared_layer() -> Layer:
     """A layer on the engines that are opened by default: opened on first use, and closed when the process ends.
 
     A forked child, in which the parent's layer is closed, gets one of its own. Any thread may ask.
     """
-    global _layer  # noqa: PLW0603
+    global _layer  # noqa: PLW0603 - this module is what holds it
     found = _layer
     if found is not None and found.is_open:
         return found
@@ -27,6 +28,7 @@ def layer() -> Layer:
     with _lock:
         if _layer is None or not _layer.is_open:
             _layer = open()
+            atexit.register(_layer.close)
         return _layer
 
 

@@ -21,6 +21,11 @@ def part(layer: Layer, *, level: int | None = None, strategy: str | None = None)
     return layer._native.transform("deflate", level=level, strategy=strategy, part=True)
 
 
+def blocks(layer: Layer, *, level: int | None = None) -> _core.Transform:
+    """BGZF in runs of whole blocks, without the empty one that ends a file."""
+    return layer._native.transform("bgzf", level=level, part=True)
+
+
 def decompressor(layer: Layer, name: str, window: BytesLike | None = None) -> _core.Decompressor:
     """A decompressor in steps; with `window`, of raw deflate behind that output, up to its final block."""
     return _core.Decompressor(layer._native, name, window)

@@ -81,7 +81,7 @@ enum Library {
 }
 
 /// A compiled deflate, zlib or gzip.
-struct Deflate {
+pub(super) struct Deflate {
     format: Wrapper,
     library: Library,
     level: i32,
@@ -104,10 +104,7 @@ fn compile(format: Wrapper, params: &Params) -> Outcome<Arc<dyn Transform>> {
         _ => &["level", "strategy", "window"],
     };
     params.only(name, known)?;
-    let level = params.level.unwrap_or(DEFAULT_LEVEL);
-    if !(0..=9).contains(&level) {
-        return Err(Status::usage(format!("level is {level}, {name} takes 0 to 9")));
-    }
+    let level = checked(name, params.level)?;
     let window = params.window.unwrap_or(FULL_WINDOW);
     if !(9..=FULL_WINDOW).contains(&window) {
         return Err(Status::usage(format!("window is {window}, {name} takes 9 to 15 (log2 of bytes)")));
@@ -131,8 +128,22 @@ fn compile(format: Wrapper, params: &Params) -> Outcome<Arc<dyn Transform>> {
     Ok(Arc::new(Deflate { format, library, level: if fixed { 0 } else { level }, window, part: params.part }))
 }
 
+fn checked(name: &str, level: Option<i32>) -> Outcome<i32> {
+    match level.unwrap_or(DEFAULT_LEVEL) {
+        level @ 0..=9 => Ok(level),
+        level => Err(Status::usage(format!("level is {level}, {name} takes 0 to 9"))),
+    }
+}
+
+/// Raw deflate of whole small messages, for the formats that wrap such.
+pub(super) fn blocks(name: &str, level: Option<i32>) -> Outcome<Deflate> {
+    let level = checked(name, level)?;
+    let library = if (1..=3).contains(&level) { Library::Isal } else { Library::Libdeflate };
+    Ok(Deflate { format: Wrapper::Raw, library, level, window: FULL_WINDOW, part: false })
+}
+
 /// The most bytes that `len` bytes can become, whatever library.
-fn bound(format: Wrapper, len: usize) -> usize {
+pub(super) fn bound(format: Wrapper, len: usize) -> usize {
     // libdeflate's bound covers ISA-L's, which is that of stored blocks; zlib-rs may spend nine bits on a byte.
     let nine_bits = len.saturating_add(len / 8);
     let stored = len.saturating_add(len.div_ceil(STORED_BLOCK).saturating_mul(5));
@@ -146,7 +157,7 @@ thread_local! {
 }
 
 impl Deflate {
-    fn compress(&self, source: &[u8], space: &mut [u8]) -> Outcome<Option<usize>> {
+    pub(super) fn compress(&self, source: &[u8], space: &mut [u8]) -> Outcome<Option<usize>> {
         if self.part && source.is_empty() {
             return Ok(put(space, 0, &EMPTY_BLOCK));
         }
@@ -243,7 +254,7 @@ impl Deflate {
 }
 
 /// Copies `bytes` into `space` at `at`; gives the position behind them, or `None` if they do not fit.
-fn put(space: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
+pub(super) fn put(space: &mut [u8], at: usize, bytes: &[u8]) -> Option<usize> {
     let end = at.checked_add(bytes.len())?;
     space.get_mut(at..end)?.copy_from_slice(bytes);
     Some(end)

@@ -10,6 +10,7 @@ use super::oneshot::{Room, diagnosed, staged};
 use super::stream::{Decompressor, Step};
 use super::wrapper::{Check, Header};
 use crate::buffer::Output;
+use crate::copies::{self, Place};
 use crate::ffi::isal::{Inflater, Wrapper};
 use crate::ffi::libdeflate::{self, Inflated};
 use crate::status::{Outcome, Status};
@@ -19,7 +20,7 @@ use std::cell::RefCell;
 const RESTARTED: usize = 1 << 20;
 /// The least first guess, and the largest ratio that deflate can reach (258 bytes for two bits).
 const LEAST_GUESS: usize = 64 << 10;
-const DENSEST: usize = 1032;
+pub(super) const DENSEST: usize = 1032;
 
 fn corrupt(offset: usize, what: &'static str) -> Status {
     Status::Corrupt { offset: offset as u64, what }
@@ -33,13 +34,14 @@ fn truncated(format: Wrapper) -> &'static str {
     }
 }
 
-const GARBAGE: &str = "trailing garbage";
+pub(super) const GARBAGE: &str = "trailing garbage";
 
 thread_local! {
     static INFLATER: RefCell<Option<libdeflate::Decompressor>> = const { RefCell::new(None) };
 }
 
-fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
+/// Inflates the raw deflate stream at the start of `source`.
+pub(super) fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
     INFLATER.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = libdeflate::Decompressor::new();
@@ -148,6 +150,7 @@ pub fn inflate_part(source: &[u8], expected: usize, output: &mut Output) -> Outc
         // libdeflate wants a final block. A copy of the compressed side costs a hundredth of the time.
         if let Some((part, last)) = joined.split_at_mut_checked(source.len()) {
             part.copy_from_slice(source);
+            copies::count(Place::Aside, source.len());
             last.copy_from_slice(&LAST_BLOCK);
         }
         loop {

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
 pub mod aead;
+pub mod bgzf;
 pub mod checksum;
 pub mod cipher;
 pub mod deflate;
@@ -23,6 +24,8 @@ pub mod oneshot;
 pub mod public_key;
 pub mod random;
 pub mod stream;
+pub mod stream_aead;
+pub mod subtrees;
 pub mod wrapper;
 pub mod zlib;
 pub mod zstd;
@@ -134,8 +137,11 @@ pub struct Params {
     /// The padding of an RSA signature: "pss" or "pkcs1".
     pub padding: Option<String>,
     /// Compress to a part of a longer deflate stream: no final block, ends on a byte (RFC 1951 3.2.4's empty stored
-    /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`].
+    /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`]. Of bgzf: blocks
+    /// without the empty one that ends a file.
     pub part: bool,
+    /// Bytes that are sealed at a time, of an AEAD that cuts its messages.
+    pub unit: Option<usize>,
     /// Whether every result is checked before its caller gets it; no algorithm's own parameter.
     pub verify: bool,
 }
@@ -153,6 +159,7 @@ impl Params {
             ("hash", self.hash.is_some()),
             ("padding", self.padding.is_some()),
             ("part", self.part),
+            ("unit", self.unit.is_some()),
         ];
         match set.iter().find(|(parameter, is_set)| *is_set && !known.contains(parameter)) {
             Some((parameter, _)) => Err(Status::usage(format!("{name} takes no parameter {parameter}"))),
@@ -235,12 +242,14 @@ pub struct Algorithm {
 /// Every family's list. A new family is one line here.
 pub static ALGORITHMS: &[&[Algorithm]] = &[
     deflate::ALGORITHMS,
+    bgzf::ALGORITHMS,
     zstd::ALGORITHMS,
     lz4::ALGORITHMS,
     digest::ALGORITHMS,
     checksum::ALGORITHMS,
     mac::ALGORITHMS,
     aead::ALGORITHMS,
+    stream_aead::ALGORITHMS,
     cipher::ALGORITHMS,
     random::ALGORITHMS,
     public_key::ALGORITHMS,

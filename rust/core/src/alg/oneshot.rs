@@ -5,6 +5,7 @@
 
 use super::stream::{Decompressor, Step};
 use crate::buffer::{Output, Source};
+use crate::copies::{self, Place};
 use crate::status::{Outcome, Status};
 use std::cell::Cell;
 
@@ -68,6 +69,7 @@ pub fn fitted(
                 (Some(to), Some(from)) => to.copy_from_slice(from),
                 _ => return Err(too_small),
             }
+            copies::count(Place::Aside, written);
             Ok(written)
         })?,
     };

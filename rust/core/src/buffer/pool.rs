@@ -1,6 +1,7 @@
 //! Reusable memory: see the head of `buffer.rs`.
 
 use super::Chunk;
+use super::block::Block;
 use crate::fork;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,21 +36,6 @@ thread_local! {
     static OWN: Cell<Option<Box<Chunk>>> = const { Cell::new(None) };
 }
 
-/// Zeroed memory, or nothing: a size may come from a caller or an input, and must not abort the process.
-fn zeroed(len: usize) -> Vec<u8> {
-    let Ok(layout) = std::alloc::Layout::array::<u8>(len) else { return Vec::new() };
-    if len == 0 {
-        return Vec::new();
-    }
-    // SAFETY: the layout is not of size zero.
-    let start = unsafe { std::alloc::alloc_zeroed(layout) };
-    if start.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: allocated just above by the global allocator, for exactly `len` bytes, all initialised to zero.
-    unsafe { Vec::from_raw_parts(start, len, len) }
-}
-
 impl Pool {
     /// A pool that keeps at most `max_idle_bytes` of unused buffers.
     pub fn new(max_idle_bytes: usize) -> Arc<Self> {
@@ -80,7 +66,7 @@ impl Pool {
     pub(super) fn take(&self, capacity: usize) -> Box<Chunk> {
         let Some(class) = Self::class_of(capacity).filter(|_| self.is_ours()) else {
             self.misses.fetch_add(1, Ordering::Relaxed);
-            return Chunk::pooled(zeroed(capacity));
+            return Chunk::pooled(Block::zeroed(capacity));
         };
         if 1 << class <= OWN_BYTES {
             let own = OWN.take();
@@ -95,7 +81,7 @@ impl Pool {
             return chunk;
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        Chunk::pooled(zeroed(1 << class))
+        Chunk::pooled(Block::zeroed(1 << class))
     }
 
     pub(super) fn give(&self, mut chunk: Box<Chunk>) {

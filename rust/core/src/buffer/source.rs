@@ -1,6 +1,7 @@
 //! What a request reads: one message in one or many segments, borrowed or its own.
 
 use super::Output;
+use crate::copies::{self, Place};
 use crate::status::{Outcome, Status};
 use std::sync::Arc;
 
@@ -135,6 +136,7 @@ impl Source {
                 for segment in self.segments() {
                     scratch.extend_from_slice(segment);
                 }
+                copies::count(Place::Gather, scratch.len());
                 scratch
             }
         }
@@ -200,6 +202,7 @@ impl Source {
             head.copy_from_slice(segment);
             rest = tail;
         }
+        copies::count(Place::Gather, self.len());
         Ok(())
     }
 }

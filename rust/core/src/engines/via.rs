@@ -7,6 +7,7 @@
 
 use crate::alg::{Call, Direction, Facts, Kind, Transform};
 use crate::buffer::{Output, Pool, Source};
+use crate::copies;
 use crate::cost::Costs;
 use crate::layer::Place;
 use crate::operation::{Hold, Operation, WITHDRAWN};
@@ -96,6 +97,7 @@ impl Transform for Via {
         let settled = operation.take().and_then(|mut settled| settled.units.pop());
         let (result, facts) = settled.unwrap_or_else(|| Err(Status::Internal("a part without a result".into())))?;
         output.exactly(result.len())?.copy_from_slice(result.as_slice());
+        copies::count(copies::Place::Aside, result.len());
         output.set_len(result.len());
         Ok(facts)
     }

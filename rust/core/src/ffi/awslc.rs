@@ -1,4 +1,5 @@
-//! Safe faces over AWS-LC (aws-lc-sys): digests, HMAC, CMAC, AEADs, CCM, ciphers, ECDSA over a digest, random bytes.
+//! Safe faces over AWS-LC (aws-lc-sys): digests, HMAC, CMAC, AEADs, CCM, ciphers, HKDF, scrypt, ECDSA over a digest,
+//! random bytes.
 //!
 //! Said once, for every block below. A context is one owned pointer, never null, made by AWS-LC and freed by it on drop;
 //! its allocator overwrites memory as it frees it (`OPENSSL_free`), so key schedules do not outlive their owner. A slice
@@ -7,9 +8,11 @@
 //! call leaves unchanged are shared (`Sync`), which is what AWS-LC documents for them.
 
 mod cipher;
+mod derive;
 mod hash;
 
 pub use cipher::{AeadKey, AeadKind, Ccm, Cipher, Mode};
+pub use derive::{hkdf, scrypt};
 pub use hash::{Cmac, Digest, Hash, Hmac, HmacKey, MAX_DIGEST, digest};
 
 use crate::status::{Outcome, Status};

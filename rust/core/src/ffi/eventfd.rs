@@ -2,7 +2,7 @@
 
 use crate::ring::Bell;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// A non-blocking, close-on-exec eventfd.
 pub struct EventFd(OwnedFd);
@@ -18,6 +18,10 @@ impl EventFd {
         }
         // SAFETY: the kernel just gave us this descriptor, and nobody else owns it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     pub fn fd(&self) -> RawFd {

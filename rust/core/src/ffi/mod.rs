@@ -4,8 +4,10 @@
 
 pub mod address;
 pub mod awslc;
+pub mod descriptor;
 pub mod eventfd;
 pub mod isal;
 pub mod libdeflate;
 pub mod lz4;
+pub mod window;
 pub mod zlib;

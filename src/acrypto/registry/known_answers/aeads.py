@@ -172,6 +172,34 @@ COMPOSED = {
     ),
 }
 
+#: Made with pyca/cryptography out of the AEAD alone, unit by unit: a key that counts from 80h, 40 bytes that count from
+#: 0 in units of 16, "header" beside each, the last with the final flag, the counter from 00 FF .. FE on. Bytes of the
+#: key; what comes of it; the tag of nothing at all, with the counter at 0 and nothing beside it.
+STREAMED = {
+    "stream(chacha20-poly1305)": [
+        (
+            32,
+            "b70be4c8e8f1d5c4f81e47bc1851c11b89c573e673d69516336a4fb460bfa0fb59db2861b718f921798dea950f6352db"
+            "8448803c269cb488bf1e07b4b744b5f080d6467ebbbb51b6f11f313c0960ede5deed59f05bdd7e2e",
+            "84122aad05be1e7bff856de710ab32a4",
+        )
+    ],
+    "stream(gcm(aes))": [
+        (
+            16,
+            "cc35ea6c1e0cae44b7ea781810520e5e0bcdf931b64ab2d3c3efab77114d7105c77dd3dbce8351c6f64cb4e2e82c682e"
+            "077db0802dbd2915bd8f068a9be5c442c56b187eec3b286dc4f3dd88774d9b88d6ae668a580b21b4",
+            "b6e15a0c88280bd10f5ab6500158bfad",
+        ),
+        (
+            32,
+            "666c87f42f663664b3a45f1ea33637af6c7af9cfac38bfa1ec9dded7e96b0d3efdca0f2459a1166c77c635c430625c9f"
+            "29857481a08c97f13f0a65b3f41fdc58621fd06c7baca677a9b26d61c42b581d214ee0786d36c601",
+            "d7a0c85fbb771da67dd7c33a04ffcd6e",
+        ),
+    ],
+}
+
 
 def authenc_key(mac_key: bytes, cipher_key: bytes) -> bytes:
     """The kernel's blob of two keys: an attribute header, the second one's length, both keys."""
@@ -191,6 +219,14 @@ def aeads(name: str) -> list[Answer]:
         ad = counting(0x40, 12 if name.startswith("authencesn") else 8)
         ad += nonce if name.startswith("essiv") else b""
         answers += both_ways(nonce, plain, bytes.fromhex(text), "OpenSSL and hashlib", ad, key=key)
+    for key_len, text, empty in STREAMED.get(name, ()):
+        key, origin, ad = counting(0x80, key_len), "pyca/cryptography, unit by unit", b"header"
+        first, final = bytes.fromhex("00fffffffffffffffffffe"), b"\1"
+        sealed = bytes.fromhex(text)
+        answers += both_ways(first + final, counting(0, 40), sealed, origin, ad, key=key, unit=16)
+        # All units but the last: a message that does not end the stream.
+        answers += both_ways(first + b"\0", counting(0, 32), sealed[:64], origin, ad, key=key, unit=16)
+        answers += both_ways(bytes(11) + final, b"", bytes.fromhex(empty), origin, key=key)
     if name.startswith("seqiv("):
         # The IV is salted with random bytes, so only opening can be known: it stands before the ciphertext.
         for row in ROWS.get(name[len("seqiv(") : -1], ()):

@@ -9,13 +9,17 @@ JOIN = b"Join us now and share the software " * 2
 ZEROS = bytes(100_000)
 #: The kernel's deflate vector: zlib at level 6 with a window of 2 KiB makes the same.
 KERNEL = "f3cacfcc53282d56c8cb2f5748cc4b5128ce482c4a5528c9485528ce4f2b290771bc082b0100"
+#: As libdeflate has it.
+BGZF_KERNEL = "f3cacfcc53282d56c8cb2f5748cc4b5128ce482c4a5528c9485528ce4f2b294f2c4a55f022ac0400"
 HALF = "f3cacfcc53282d56c8cb2f5748cc4b5128ce482c4a5528c9485528ce4f2b2907710096749df023000000"
 STORED = "014600b9ff" + JOIN.hex()
 PLAIN_GZIP = "1f8b0800000000000003"
 TRAILER = "d246449346000000"
+#: An empty block of BGZF, with which its files end.
+BGZF_END = "1f8b08040000000000ff0600424302001b0003000000000000000000"
 LZ4_BLOCK = "f0104a6f696e207573206e6f7720616e642073686172652074686520736f6674770d000f23000b507761726520"
 
-#: What the reference tools made (zlib 1.2.13, gzip 1.12, zstd 1.5.4, lz4 1.9.4), with the message.
+#: What the reference tools made (zlib 1.2.13, gzip 1.12, bgzip 1.16, zstd 1.5.4, lz4 1.9.4), with the message.
 FRAMES = {
     # RFC 1951 3.2.4 for the stored block.
     "deflate": [(KERNEL, JOIN), ("0300", b""), (STORED, JOIN)],
@@ -29,6 +33,10 @@ FRAMES = {
         (PLAIN_GZIP + KERNEL + TRAILER, JOIN),
         (PLAIN_GZIP + "03000000000000000000", b""),
         (2 * (PLAIN_GZIP + HALF), JOIN),
+    ],
+    "bgzf": [
+        ("1f8b08040000000000ff0600424302004100" + BGZF_KERNEL + TRAILER + BGZF_END, JOIN),
+        (BGZF_END, b""),
     ],
     "zstd": [
         (

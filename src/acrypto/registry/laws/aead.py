@@ -41,7 +41,7 @@ def aead(trial: Trial) -> None:
 
 def _message(trial: Trial, recipe: Recipe, size: int) -> tuple[bytes, bytes, bytes]:
     """A nonce, a message and additional data."""
-    nonce = trial.noise.draw(recipe.nonce)
+    nonce = recipe.draw_nonce(trial.noise)
     size = max(size // recipe.unit * recipe.unit, recipe.least)
     return nonce, trial.noise.draw(size), _ad(trial, recipe, nonce, recipe.ads[-1])
 
@@ -74,13 +74,13 @@ def _round_trips(
         wanted = [size for size in wanted if size <= 1024]
     wanted += [size // recipe.unit * recipe.unit for size in noise.sizes(8, 3000) if size >= recipe.least]
     messages = [noise.draw(size) for size in wanted]
-    nonces = [noise.draw(recipe.nonce) for _ in wanted]
+    nonces = [recipe.draw_nonce(noise) for _ in wanted]
     lengths = [recipe.ads[at % len(recipe.ads)] for at in range(len(wanted))]
     ads = [_ad(trial, recipe, nonce, length) for nonce, length in zip(nonces, lengths, strict=True)]
     boxes = [bytes(one) for one in trial.many("encrypt of many", transform.encrypt_many, nonces, messages, ads)]
     for message, box in zip(messages, boxes, strict=True):
         law = "a box is as long as message and tag"
-        trial.law(len(box) == recipe.prefix + len(message) + recipe.tag, law, f"{len(message)} bytes")
+        trial.law(len(box) == recipe.box(len(message)), law, f"{len(message)} bytes")
     opening = [_for_opening(recipe, nonce) for nonce in nonces]
     if judge is not None:
         _like_the_judge(trial, recipe, transform, judge, (nonces, messages, ads), boxes)
@@ -200,7 +200,7 @@ def _depends(trial: Trial, recipe: Recipe, key: bytes, transform: _core.Transfor
         trial.refuses(AuthenticationError, law, case, other.decrypt, _for_opening(recipe, nonce), box, ad)
     if recipe.hides:
         size = len(message)
-        nonces = [trial.noise.draw(recipe.nonce) for _ in range(16)]
+        nonces = [recipe.draw_nonce(trial.noise) for _ in range(16)]
         messages = [trial.noise.draw(size) for _ in nonces]
         ads = [_ad(trial, recipe, each, recipe.ads[0]) for each in nonces]
         boxes = trial.many("encrypt of many", transform.encrypt_many, nonces, messages, ads)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from acrypto.registry.laws.trial import Trial
 
 #: Formats that tell where they end; a bare LZ4 block does not, nor does what we do not know.
-FRAMED = ("deflate", "zlib", "zlib-deflate", "gzip", "zstd", "lz4")
+FRAMED = ("deflate", "zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
 #: Formats with a checksum of the content, in the known answers.
-CHECKED = ("zlib", "zlib-deflate", "gzip", "zstd", "lz4")
+CHECKED = ("zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
 #: Levels that each of these has: its fast and its slow way.
-LEVELS = {"deflate": (1, 9), "zlib": (1, 9), "gzip": (0, 9), "zstd": (1, 9), "lz4": (1, 9), "lz4-block": (1, 9)}
+LEVELS = dict.fromkeys(("deflate", "zlib", "bgzf", "zstd", "lz4", "lz4-block"), (1, 9)) | {"gzip": (0, 9)}
 #: Every size up to this.
 DENSE = 70
 #: Distances just within, and beyond, the windows of deflate and lz4.

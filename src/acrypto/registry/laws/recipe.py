@@ -22,6 +22,8 @@ SALTS = {"rfc4106": 4, "rfc4543": 4, "rfc7539esp": 4, "rfc3686": 4, "rfc4309": 3
 NONCES = {"gcm": 12, "ccm": 12}
 #: Modes that steal from the last whole block: messages of any size from one block on.
 STEALING = ("cts", "xts")
+#: What ends the nonce of a message that ends a stream, so that it may have any length, and the bytes of its units.
+FINAL, STREAM_UNIT = b"\1", 65536
 #: A MAC and a cipher with a key each.
 PAIRS = ("authenc", "authencesn")
 #: Templates that wrap one other algorithm, whose rules hold on.
@@ -35,6 +37,7 @@ class Recipe:
 
     Attributes:
         nonce: its length, for encrypting.
+        tail: the bytes that a nonce ends with, where they have a meaning.
         prefix: bytes in front of the ciphertext: an IV that travels with the message, which decrypting is not given.
         tag: bytes behind the ciphertext.
         unit: messages are multiples of it ...
@@ -54,6 +57,7 @@ class Recipe:
         self._shape = shape
         inner = core.base
         self.nonce = NONCES.get(bases[0], shape.nonce)
+        self.tail = FINAL if bases[0] == "stream" else b""
         self.prefix = shape.nonce if {"seqiv", "echainiv"} & {*bases} else 0
         self.tag = shape.tag
         self.unit = max(shape.block, 1)
@@ -78,6 +82,15 @@ class Recipe:
         self.hides = "rfc4543" not in bases
         tags = {"gcm", "ccm", "rfc4106", "rfc4309", *PAIRS}
         self.short_tag = 12 if inner in tags and shape.tag > 12 else 0
+
+    def draw_nonce(self, noise: Noise) -> bytes:
+        """A nonce for encrypting."""
+        return noise.draw(self.nonce - len(self.tail)) + self.tail
+
+    def box(self, size: int) -> int:
+        """Bytes of what a message of `size` bytes is sealed to."""
+        units = max(-(-size // STREAM_UNIT), 1) if self.tail else 1
+        return self.prefix + size + units * self.tag
 
     def keys(self, noise: Noise) -> list[bytes]:
         """A key of each length, the longest first."""

@@ -166,7 +166,7 @@ class Reader(io.RawIOBase):
                 piece = self._file.read(LARGE)
 
         stages = [Decompress("gzip", limited=False)]
-        self._pieces, self._stop = flow(stages, works(shared.layer(), Tally(), stages), source())
+        self._pieces, self._stop = flow(stages, works(shared.shared_layer(), Tally(), stages), source())
 
     def _cut(self, most: int) -> bytes | memoryview:
         """Some of what flows; nothing at the end, or if this thread must go on."""

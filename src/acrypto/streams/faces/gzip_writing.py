@@ -136,7 +136,7 @@ class _Parts:
     """Parts in flight, written in order."""
 
     def __init__(self, write: Callable[[bytes], object], level: int, checksum: int) -> None:
-        layer = shared.layer()
+        layer = shared.shared_layer()
         most = steps.in_flight(layer)
         self._write = write
         self._level = level

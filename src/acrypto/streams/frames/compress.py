@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acrypto.streams.frames.format import zstd_checksum
+from acrypto.streams.frames.seekable_format import SeekTable
 from acrypto.streams.stage import regrouped
 from acrypto.streams.window import ordered
 
@@ -27,10 +29,14 @@ def chunk_len(format: str, level: int | None) -> int:
 def compress(
     work: Work, upstream: Iterator[Piece | None], *, format: str, level: int | None = None
 ) -> Iterator[Piece | None]:
-    """Frames of `zstd` or `lz4`; nothing becomes one empty frame."""
-    transform = work.layer.transform(format, level=level)
+    """Frames of `zstd` or `lz4`; nothing becomes one empty frame.
 
-    def jobs() -> Iterator[tuple[Operation[Buffer], None, int] | None]:
+    Several zstd frames are followed by the table that lets readers begin at any of them.
+    """
+    transform = work.layer.transform(format, level=level)
+    table = SeekTable()
+
+    def jobs() -> Iterator[tuple[Operation[Buffer], int, int] | None]:
         nothing = True
         for message in regrouped(upstream, chunk_len(format, level)):
             if message is None:
@@ -38,15 +44,19 @@ def compress(
                 continue
             nothing = False
             source, nbytes = message
-            yield transform.compress(source), None, nbytes
+            yield transform.compress(source), nbytes, nbytes
         if nothing:
-            yield transform.compress(b""), None, 0
+            yield transform.compress(b""), 0, 0
 
     for job in ordered(work, jobs()):
         if job is None:
             yield None
             continue
-        operation, _ = job
+        operation, nbytes = job
         frame = operation.wait()
         work.tally.ran(operation)
+        if format == "zstd":
+            table.add(len(frame), nbytes, zstd_checksum(memoryview(frame)))
         yield frame
+    if len(table) > 1:
+        yield table.to_bytes()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from acrypto.model.errors import CorruptInput
 from acrypto.streams import sequential, steps
@@ -24,17 +25,38 @@ OVERHEAD = 128 << 10
 HEADER = 18
 
 
-def zstd(work: Work, incoming: Incoming) -> Iterator[Piece | None]:
-    """The contents of every zstd frame.
+class Walk(NamedTuple):
+    """What is known of a format's frames.
+
+    Attributes:
+        magic: what one begins with.
+        content_size: that its header tells.
+        frame_len: found by going through it.
+    """
+
+    magic: bytes
+    content_size: Callable[[bytes], int | None]
+    frame_len: Callable[[Callable[[int, int], bytes], int], int | None]
+
+
+FORMATS = {
+    "zstd": Walk(frame_format.ZSTD_MAGIC, frame_format.zstd_content_size, frame_format.zstd_frame_len),
+    "lz4": Walk(frame_format.LZ4_MAGIC, frame_format.lz4_content_size, frame_format.lz4_frame_len),
+}
+
+
+def decompress(work: Work, incoming: Incoming, *, format: str) -> Iterator[Piece | None]:
+    """The contents of every frame of `zstd` or `lz4`.
 
     Raises:
         CorruptInput: with its offset in the whole of the data.
     """
-    transform = work.layer.transform("zstd")
+    transform = work.layer.transform(format)
+    walk = FORMATS[format]
 
     def jobs() -> Iterator[tuple[Operation[Buffer], int, int] | None]:
         while incoming.need(1):
-            extent = _whole(incoming)
+            extent = _whole(walk, incoming)
             if extent is None:
                 return
             offset, (length, size) = incoming.offset, extent
@@ -53,17 +75,17 @@ def zstd(work: Work, incoming: Incoming) -> Iterator[Piece | None]:
         yield content
     if not incoming.need(1) and incoming.offset:
         return
-    if incoming.offset and not frame_format.may_be_zstd(incoming.peek(4)):
+    if incoming.offset and not frame_format.may_be(walk.magic, incoming.peek(4)):
         raise sequential.corrupt("trailing garbage", incoming.offset)
-    yield from sequential.decompress(work, steps.decompressor(work.layer, "zstd"), incoming)
+    yield from sequential.decompress(work, steps.decompressor(work.layer, format), incoming)
 
 
-def _whole(incoming: Incoming) -> tuple[int, int] | None:
+def _whole(walk: Walk, incoming: Incoming) -> tuple[int, int] | None:
     """The length and content size of the frame that begins the data, if it is small and all of it is there."""
-    size = frame_format.zstd_content_size(incoming.peek(HEADER))
+    size = walk.content_size(incoming.peek(HEADER))
     if size is None or size > WHOLE:
         return None
-    length = frame_format.zstd_frame_len(lambda at, nbytes: incoming.peek(nbytes, at), size + OVERHEAD)
+    length = walk.frame_len(lambda at, nbytes: incoming.peek(nbytes, at), size + OVERHEAD)
     return (length, size) if length is not None and incoming.need(length) else None
 
 

@@ -1,4 +1,4 @@
-"""How zstd (RFC 8878) and lz4 frames begin: bytes to values, no I/O."""
+"""How zstd (RFC 8878) and lz4 frames (lz4_Frame_format.md) begin, and where they end: bytes to values, no I/O."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def is_skippable(data: bytes) -> bool:
     return len(data) >= 4 and data[0] & 0xF0 == 0x50 and data[1:4] == _SKIPPABLE
 
 
-def may_be_zstd(data: bytes) -> bool:
-    """Whether these bytes, perhaps fewer than four, can begin a zstd frame."""
+def may_be(magic: bytes, data: bytes) -> bool:
+    """Whether these bytes, perhaps fewer than four, can begin a frame of that format."""
     head = data[:4]
-    return ZSTD_MAGIC.startswith(head) or (head[0] & 0xF0 == 0x50 and _SKIPPABLE.startswith(head[1:]))
+    return magic.startswith(head) or (head[0] & 0xF0 == 0x50 and _SKIPPABLE.startswith(head[1:]))
 
 
 def zstd_content_size(data: bytes) -> int | None:
@@ -54,8 +54,7 @@ def zstd_frame_len(read: Callable[[int, int], bytes], most: int) -> int | None:
     """
     head = read(0, 8)
     if is_skippable(head):
-        length = 8 + int.from_bytes(head[4:8], "little")
-        return length if len(head) == 8 and length <= most else None
+        return _skippable_len(head, most)
     if len(head) < 6 or head[:4] != ZSTD_MAGIC:
         return None
     descriptor = head[4]
@@ -75,4 +74,46 @@ def zstd_frame_len(read: Callable[[int, int], bytes], most: int) -> int | None:
         if block & 1:
             at += 4 * (descriptor >> 2 & 1)
             return at if at <= most else None
+    return None
+
+
+def _skippable_len(head: bytes, most: int) -> int | None:
+    length = 8 + int.from_bytes(head[4:8], "little")
+    return length if len(head) == 8 and length <= most else None
+
+
+def zstd_checksum(frame: bytes | memoryview) -> int | None:
+    """The low half of the XXH64 of a whole frame's content, if the frame has it."""
+    return int.from_bytes(frame[-4:], "little") if len(frame) > 8 and frame[4] & 4 else None
+
+
+def lz4_content_size(data: bytes) -> int | None:
+    """The content size that an lz4 frame header tells; None if it tells none, is not whole, or is none."""
+    if is_skippable(data):
+        return 0
+    if len(data) < 14 or data[:4] != LZ4_MAGIC or data[4] >> 6 != 1 or not data[4] & 8:
+        return None
+    return int.from_bytes(data[6:14], "little")
+
+
+def lz4_frame_len(read: Callable[[int, int], bytes], most: int) -> int | None:
+    """The length of the frame at the start, found by going from block to block; as `zstd_frame_len`."""
+    head = read(0, 8)
+    if is_skippable(head):
+        return _skippable_len(head, most)
+    if len(head) < 7 or head[:4] != LZ4_MAGIC or head[4] >> 6 != 1:
+        return None
+    flags = head[4]
+    at = 7 + 8 * (flags >> 3 & 1) + 4 * (flags & 1)
+    while at <= most:
+        header = read(at, 4)
+        if len(header) < 4:
+            return None
+        at += 4
+        block = int.from_bytes(header, "little")
+        if not block:
+            at += 4 * (flags >> 2 & 1)
+            return at if at <= most else None
+        # The highest bit says that the block is not compressed.
+        at += (block & 0x7FFFFFFF) + 4 * (flags >> 4 & 1)
     return None

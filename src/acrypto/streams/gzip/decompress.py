@@ -1,4 +1,4 @@
-"""gzip read on all cores where a member came in parts, in steps where it did not.
+"""gzip read on all cores where a member came in parts or BGZF blocks, in steps where it did not.
 
 Preludes tell where parts end, and the parts are inflated at once. A part that inflates, without a final block, up to
 its last bit is right whatever the header and the prelude said: inflating the stream from its start would pass exactly
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from acrypto import _core
 from acrypto.model.errors import CorruptInput, LimitExceeded
 from acrypto.streams import sequential, steps
+from acrypto.streams.bgzf import format as bgzf
+from acrypto.streams.bgzf.decompress import Runs
 from acrypto.streams.gzip import crc, format
 from acrypto.streams.window import Window
 
@@ -31,17 +33,23 @@ HISTORY = 32 << 10
 HEADER = 8 << 10
 
 
-def decompress(work: Work, incoming: Incoming) -> Iterator[Piece | None]:
-    """The contents of every member.
+def decompress(work: Work, incoming: Incoming, *, bgzf_ends: bool = False) -> Iterator[Piece | None]:
+    """The contents of every member; those that are BGZF blocks on all cores, too.
+
+    Args:
+        work: what runs.
+        incoming: the data.
+        bgzf_ends: whether BGZF blocks at the end must have an empty one as the last of them; without it a file was cut
+            off, or came from another tool than those for BGZF.
 
     Raises:
         CorruptInput: with its offset in the whole of the data.
     """
-    first = True
+    first, runs = True, None
     while incoming.need(1) or first:
         start = incoming.offset
         head = incoming.peek(HEADER)
-        hint = format.hinted(memoryview(head))
+        hint, runs = format.hinted(memoryview(head)), None
         plain = format.header_len(memoryview(head)) if hint is None else None
         if hint is not None:
             length, block = hint
@@ -50,12 +58,17 @@ def decompress(work: Work, incoming: Incoming) -> Iterator[Piece | None]:
         elif plain is not None and not format.is_bgzf(memoryview(head)):
             incoming.skip(plain)
             yield from _Member(work, incoming, None).read()
+        elif bgzf.block_len(head) is not None and (found := Runs(work, incoming)).begins():
+            runs = found
+            yield from runs.read()
         elif not first and not format.MAGIC.startswith(head[:2]):
             raise sequential.corrupt("trailing garbage", start)
         else:
             # Damaged, or with a header that is out of the ordinary: the library tells what is wrong, and where.
             yield from sequential.decompress(work, steps.decompressor(work.layer, "gzip"), incoming)
         first = False
+    if bgzf_ends and runs is not None and runs.last:
+        raise sequential.corrupt("truncated bgzf data", incoming.offset)
 
 
 class _Unsliceable(Exception):

@@ -123,3 +123,9 @@ def header_len(data: memoryview) -> int | None:
 def is_bgzf(data: memoryview) -> bool:
     """Whether the header is that of a BGZF block (SAM 4.1): its extra field begins with the subfield BC."""
     return len(data) >= 16 and bool(data[3] & _EXTRA) and bytes(data[12:16]) == b"BC\x02\0"
+
+
+def parse_trailer(data: bytes) -> tuple[int, int]:
+    """CRC-32 and size (modulo 2^32) that a trailer tells."""
+    checksum, size = struct.unpack("<II", data)
+    return checksum, size

@@ -35,7 +35,7 @@ impl Hash {
         }
     }
 
-    fn md(self) -> *const sys::EVP_MD {
+    pub(super) fn md(self) -> *const sys::EVP_MD {
         // SAFETY: these take nothing and return pointers to static tables.
         unsafe {
             match self {

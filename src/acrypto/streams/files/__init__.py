@@ -1,0 +1,1 @@
+"""Compressed and encrypted files as Python's own file objects, and for asyncio."""
