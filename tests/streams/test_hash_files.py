@@ -290,6 +290,10 @@ def test_a_signal_gets_through_to_who_waits() -> None:
 
     waits = threading.Event()
 
+    def told(run: HashedFiles) -> HashedFiles:
+        waits.set()
+        return run
+
     def send() -> None:
         waits.wait()
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -300,8 +304,7 @@ def test_a_signal_gets_through_to_who_waits() -> None:
             sender = threading.Thread(target=send)
             sender.start()
             with pytest.raises(KeyError):
-                waits.set()
-                next(run)
+                next(told(run))
             sender.join()
     finally:
         signal.signal(signal.SIGUSR1, before)
