@@ -77,7 +77,7 @@ def outcome(call: Callable[[], object]) -> tuple[threading.Thread, list[BaseExce
     def run() -> None:
         try:
             found.append(call())
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             found.append(error)
 
     thread = threading.Thread(target=run)

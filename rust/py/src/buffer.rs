@@ -291,7 +291,13 @@ impl Buffer {
 
     fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let slice = self.as_slice();
-        if index.is_instance_of::<PySlice>() {
+        if let Ok(range) = index.cast::<PySlice>() {
+            let range = range.indices(slice.len() as isize)?;
+            let (from, to) = (range.start.max(0) as usize, range.stop.max(0) as usize);
+            if let Some(part) = slice.get(from..to.max(from)).filter(|_| range.step == 1) {
+                copies::count(Place::Bytes, part.len());
+                return Ok(PyBytes::new(py, part).into_any());
+            }
             return self.__bytes__(py).as_any().get_item(index);
         }
         let at: isize = index.extract()?;

@@ -1,6 +1,6 @@
 //! Disk I/O of pipelines, as Python holds it: blocking calls that let go of the GIL and look for signals.
 
-use crate::buffer::{Buffer, Lent, Pins};
+use crate::buffer::{Buffer, Pins};
 use crate::error::{OrRaise, raise};
 use crate::layer::Layer;
 use acrypto_core::copies::{Place, copied, count_all};
@@ -36,9 +36,9 @@ fn trouble(py: Python<'_>, trouble: &Trouble) -> PyErr {
 }
 
 /// Looks again until there is something, or a signal's handler raises.
-fn until<T: Send>(py: Python<'_>, look: impl Fn() -> Result<Look<T>, Trouble> + Sync + Send) -> PyResult<T> {
+fn until<T: Send>(py: Python<'_>, mut look: impl FnMut() -> Result<Look<T>, Trouble> + Send) -> PyResult<T> {
     loop {
-        match py.detach(&look).map_err(|error| trouble(py, &error))? {
+        match py.detach(&mut look).map_err(|error| trouble(py, &error))? {
             Look::Is(found) => return Ok(found),
             Look::Later => py.check_signals()?,
         }
@@ -118,14 +118,6 @@ pub struct Writer {
     core: disk::Writer,
 }
 
-impl Writer {
-    /// Frees what was written, while the interpreter is attached.
-    fn release(&self, py: Python<'_>) {
-        let spent = py.detach(|| self.core.spent());
-        drop(spent);
-    }
-}
-
 #[pymethods]
 impl Writer {
     #[new]
@@ -148,21 +140,14 @@ impl Writer {
 
     /// Takes a piece, and waits while more than `behind` bytes are unwritten.
     fn write(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<()> {
-        let lent: Lent = Pins::lend(piece)?;
-        let nbytes = lent.bytes().len();
-        let room = until(py, || self.core.room(nbytes, SLICE));
-        self.release(py);
-        room?;
-        let pushed = py.detach(|| self.core.push(Box::new(lent)));
-        self.release(py);
-        pushed.map_err(|error| trouble(py, &error))
+        let mut lent: Option<Box<dyn Loan>> = Some(Box::new(Pins::lend(piece)?));
+        // What is given back is dropped here, where the interpreter is attached.
+        until(py, || self.core.write(&mut lent, SLICE)).map(drop)
     }
 
     /// Waits until all is written that was taken.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        let flushed = until(py, || self.core.flush(SLICE));
-        self.release(py);
-        flushed
+        until(py, || self.core.flush(SLICE)).map(drop)
     }
 
     /// Ends a waiting call, and every later one, with ClosedError. From any thread.

@@ -3,6 +3,7 @@
 use crate::buffer::Pins;
 use crate::port::lock;
 use acrypto_core::alg::{Direction, Facts, Params};
+use acrypto_core::copies::{Place, count};
 use acrypto_core::operation::UnitResult;
 use acrypto_core::request::{Request, Unit, Work};
 use acrypto_core::status::Status;
@@ -62,6 +63,7 @@ impl Job {
             return Err(Status::LimitExceeded { limit: self.max_output });
         }
         unit.output.exactly(bytes.len())?.copy_from_slice(bytes);
+        count(Place::Aside, bytes.len());
         unit.output.set_len(bytes.len());
         Ok((unit.take_output(), Facts::default()))
     }

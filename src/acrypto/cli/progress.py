@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         def bytes_in(self) -> int:
             """So far."""
 
+
 #: Seconds until it shows, and between updates.
 AFTER, EVERY = 0.5, 0.25
 

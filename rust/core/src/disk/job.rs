@@ -132,7 +132,7 @@ pub(super) trait Carrier: Send {
     /// Takes a job; may run it at once.
     fn submit(&mut self, job: Job);
 
-    /// A job that is done, in any order; `None` if none is within `time`, or there is none at all.
+    /// A job that is done, in any order; `None` if none is within `time` (or until a signal), or there is none at all.
     fn wait(&mut self, time: Duration) -> Option<Job>;
 
     /// Jobs that were taken and not given back.

@@ -18,13 +18,16 @@ mod job;
 mod reader;
 mod stop;
 mod target;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod threads;
 mod uring;
 mod writer;
 
 pub use job::Loan;
 pub use reader::{Reader, Reading};
-pub use writer::{Writer, Writing};
+pub use writer::{Spent, Writer, Writing};
 
 use crate::fork;
 use crate::status::Status;
@@ -73,7 +76,7 @@ const CANCELLED: Status = Status::Closed("reading or writing was cancelled, or c
 #[derive(Debug)]
 pub enum Look<T> {
     Is(T),
-    /// Nothing yet; look again.
+    /// Nothing in that time, or until a signal came; look again.
     Later,
 }
 

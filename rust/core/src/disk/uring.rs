@@ -142,7 +142,11 @@ impl Uring {
         }
     }
 
+    /// Hands over what is queued, and waits for so many completions; does not enter the kernel for nothing.
     fn enter(&mut self, want: usize, time: Duration) -> io::Result<usize> {
+        if want == 0 && self.ring.submission().is_empty() {
+            return Ok(0);
+        }
         let time = Timespec::from(time);
         self.ring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&time))
     }
@@ -159,14 +163,16 @@ impl Carrier for Uring {
     fn wait(&mut self, time: Duration) -> Option<Job> {
         self.reap();
         self.start();
-        if self.done.is_empty() && self.flying() > 0 {
+        while self.done.is_empty() && self.flying() > 0 {
             if self.stop.is_stopped() {
                 self.withdraw();
             }
-            // Over time, interrupted, or there is something.
-            let _ = self.enter(usize::from(!time.is_zero()), time);
+            let entered = self.enter(usize::from(!time.is_zero()), time);
             self.reap();
             self.start();
+            if entered.is_err() || time.is_zero() {
+                break; // over time, or interrupted
+            }
         }
         self.done.pop_front()
     }

@@ -30,6 +30,9 @@ pub struct Writing {
     pub via: Via,
 }
 
+/// What was written, to be dropped where that is welcome.
+pub type Spent = Vec<Box<dyn Loan>>;
+
 /// What is gathered for direct I/O: memory, and bytes in it.
 #[derive(Default)]
 struct Block {
@@ -52,7 +55,7 @@ struct Inner {
     tail: Option<u64>,
     /// Bytes of the block that are in the file already.
     tail_written: usize,
-    spent: Vec<Box<dyn Loan>>,
+    spent: Spent,
     failed: Option<(i32, u64)>,
     moves: bool,
 }
@@ -126,38 +129,38 @@ impl Writer {
         })
     }
 
-    /// Waits, no longer than `time`, until `nbytes` more may be in flight. Raises what earlier writes met.
-    pub fn room(&self, nbytes: usize, time: Duration) -> Result<Look<()>, Trouble> {
+    /// Takes a piece, behind all others, when no more than `behind` bytes are in flight; waits for that no longer than
+    /// `time`, and then leaves the piece where it is. Gives what was written and is not needed any more.
+    ///
+    /// # Errors
+    /// What earlier writes met.
+    pub fn write(&self, piece: &mut Option<Box<dyn Loan>>, time: Duration) -> Result<Look<Spent>, Trouble> {
         self.with(|inner| {
+            let nbytes = piece.as_ref().map_or(0, |loan| loan.bytes().len());
             inner.harvest(Duration::ZERO)?;
             while inner.flying > 0 && inner.flying.saturating_add(nbytes) > inner.behind {
                 if !inner.harvest(time)? {
                     return Ok(Look::Later);
                 }
             }
-            Ok(Look::Is(()))
+            if let Some(loan) = piece.take() {
+                inner.push(loan)?;
+                self.accepted.fetch_add(nbytes as u64, Ordering::Relaxed);
+                inner.harvest(Duration::ZERO)?;
+            }
+            Ok(Look::Is(std::mem::take(&mut inner.spent)))
         })
     }
 
-    /// Takes a piece, behind all others.
-    pub fn push(&self, loan: Box<dyn Loan>) -> Result<(), Trouble> {
-        let nbytes = loan.bytes().len() as u64;
-        self.with(|inner| {
-            inner.push(loan)?;
-            self.accepted.fetch_add(nbytes, Ordering::Relaxed);
-            inner.harvest(Duration::ZERO).map(drop)
+    /// Waits, no longer than `time`, until all is written that was taken.
+    ///
+    /// # Errors
+    /// What the writes met.
+    pub fn flush(&self, time: Duration) -> Result<Look<Spent>, Trouble> {
+        self.with(|inner| match inner.flush(time)? {
+            Look::Later => Ok(Look::Later),
+            Look::Is(()) => Ok(Look::Is(std::mem::take(&mut inner.spent))),
         })
-    }
-
-    /// What was written and is not needed any more, to be dropped where that is welcome.
-    pub fn spent(&self) -> Vec<Box<dyn Loan>> {
-        let taken = self.inner.with(|inner| Ok(inner.as_mut().map(|inner| std::mem::take(&mut inner.spent))));
-        taken.ok().flatten().unwrap_or_default()
-    }
-
-    /// Waits, no longer than `time`, until all is written that was taken. Raises what the writes met.
-    pub fn flush(&self, time: Duration) -> Result<Look<()>, Trouble> {
-        self.with(|inner| inner.flush(time))
     }
 
     /// Ends a waiting call, and every later one, with an error. What was not written by then may never be.
