@@ -33,6 +33,7 @@ _MODULES = {
     "Progress": "running",
     "Result": "run",
     "Running": "running",
+    "SeekableReader": "seekable",
     "ScryptIdentity": "age.identities",
     "ScryptRecipient": "age.recipients",
     "StageAccount": "run",

@@ -202,13 +202,10 @@ class Decoded(io.RawIOBase):
         form, head = self._form, place.read(0, forms.HEAD)
         if forms.is_age(head) if form is None else form.encrypted:
             from acrypto.streams.age.index import AgeIndex
-            from acrypto.streams.age.units import AgeUnits
 
             self._keys.check()
-            sealed = AgeIndex(
-                self._layer, place.read, place.size, self._keys.identities, passphrase=self._keys.passphrase
-            )
-            units.append(UnitReader(self._layer, AgeUnits(place, sealed)))
+            sealed = AgeIndex(place, self._keys.identities, passphrase=self._keys.passphrase)
+            units.append(UnitReader(self._layer, sealed))
             place = UnitPlace(units[-1])
             head = place.read(0, forms.HEAD)
         format = detect(head) if form is None else form.compressed
