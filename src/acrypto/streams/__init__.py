@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from acrypto.streams.pipeline import Pipeline
     from acrypto.streams.run import Digested, Result, StageAccount
     from acrypto.streams.running import Progress, Running
+    from acrypto.streams.seekable import SeekableReader
     from acrypto.streams.tink.stages import TinkDecrypt, TinkEncrypt
 
 _MODULES = {
@@ -33,9 +34,9 @@ _MODULES = {
     "Progress": "running",
     "Result": "run",
     "Running": "running",
-    "SeekableReader": "seekable",
     "ScryptIdentity": "age.identities",
     "ScryptRecipient": "age.recipients",
+    "SeekableReader": "seekable",
     "StageAccount": "run",
     "TinkDecrypt": "tink.stages",
     "TinkEncrypt": "tink.stages",
@@ -56,6 +57,7 @@ __all__ = [
     "Running",
     "ScryptIdentity",
     "ScryptRecipient",
+    "SeekableReader",
     "StageAccount",
     "TinkDecrypt",
     "TinkEncrypt",
