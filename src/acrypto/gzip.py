@@ -21,7 +21,8 @@ from typing import IO, TYPE_CHECKING
 
 from acrypto import zlib
 from acrypto.streams.faces import gzip_writing as writing
-from acrypto.streams.faces.gzip_reading import BadGzipFile, Reader, decompress
+from acrypto.streams.faces.gzip_members import BadGzipFile, decompress
+from acrypto.streams.faces.gzip_reading import Reader
 from acrypto.streams.gzip import format
 
 if TYPE_CHECKING:

@@ -204,8 +204,8 @@ class Decoded(io.RawIOBase):
             from acrypto.streams.age.index import AgeIndex
 
             self._keys.check()
-            sealed = AgeIndex(place, self._keys.identities, passphrase=self._keys.passphrase)
-            units.append(UnitReader(self._layer, sealed))
+            index = AgeIndex(place, self._keys.identities, passphrase=self._keys.passphrase)
+            units.append(UnitReader(self._layer, index))
             place = UnitPlace(units[-1])
             head = place.read(0, forms.HEAD)
         format = detect(head) if form is None else form.compressed
