@@ -11,11 +11,34 @@ from acrypto.streams import sources, stage
 from acrypto.streams.place import FilePlace, ObjectPlace, called, descriptor_of, is_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from acrypto.layer.layer import Layer
     from acrypto.streams.place import Place
+    from acrypto.streams.stage import Piece
 
 #: How pieces are read: a MiB each, three ahead.
 HOW = sources.Settings(stage.PIECE, 3, 8 << 20, False, "auto")
+
+
+class PlaceSource(sources.Source):
+    """What is read at any place, from its beginning on. Whoever else reads there is not in its way.
+
+    Args:
+        place: what is read.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.name = place.name
+        self.total = place.size
+
+    def pieces(self) -> Iterator[Piece]:
+        """The data."""
+        at = 0
+        while piece := self._place.read(at, stage.PIECE):
+            at += len(piece)
+            yield piece
 
 
 class Origin:
@@ -79,8 +102,8 @@ class Origin:
             return sources.FileSource(self._layer, place.descriptor, HOW, name=self.name, offset=place.base)
         if self._descriptor is not None:
             return sources.FileSource(self._layer, self._descriptor, HOW, name=self.name)
-        if isinstance(self.place, ObjectPlace):
-            self._file.seek(self.place.base)
+        if self.place is not None:
+            return PlaceSource(self.place)
         return sources.ReadSource(self._layer, self._file, HOW, None)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Files that are read: a raw file of the content, and Python's own buffered reader on it.
 
-Reading begins as a stream: everything is checked, decoded on all cores and read ahead. The first jump makes an index of
-the data if they can have one, and from then on units of them are decoded where they are wanted. Data without an index are
-read from the start once more, as Python's own compressed files do it.
+Reading begins as a stream: everything is checked, decoded on all cores and read ahead. The first jump makes an index
+of the data if they can have one, and from then on units of them are decoded where they are wanted. Data without an
+index are read from the start once more, as Python's own compressed files do it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class UnitPlace:
     def __init__(self, units: UnitReader) -> None:
         self._units = units
         self.size = units.size
-        self.name = None
+        self.name: str | None = None
 
     def read(self, offset: int, nbytes: int) -> bytes:
         """So many bytes from there on, fewer only at the end."""
@@ -90,11 +90,11 @@ class Decoded(io.RawIOBase):
         self._units: list[UnitReader] | None = None
         self._no_units = False
         self._size: int | None = None
+        if form is not None and form.encrypted:
+            keys.check()
         self._origin = Origin(layer, file)
         self.name = self._origin.name if self._origin.name is not None else file if type(file) is int else ""
         try:
-            if form is not None and form.encrypted:
-                keys.check()
             self._stream = Stream(layer, self._origin, form, keys)
         except BaseException:
             self._origin.close()
@@ -105,27 +105,31 @@ class Decoded(io.RawIOBase):
     def readinto(self, buffer: BytesLike, /) -> int:
         """Reads some bytes; none at the end."""
         with self._lock, memoryview(buffer).cast("B") as space:
-            self._check()
-            if not len(space):
+            part = self._taken(len(space))
+            if part is None:
                 return 0
-            found = self._some()
-            if found is None:
-                return 0
-            part = found[: len(space)]
-            if self._max_output is not None and self._at + len(part) > self._max_output:
-                raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
             space[: len(part)] = part
-            self._at += len(part)
             return len(part)
 
     def readall(self) -> bytes:
         """All that is left."""
         with self._lock:
             parts = []
-            space = bytearray(SKIPPED)
-            while count := self.readinto(space):
-                parts.append(bytes(memoryview(space)[:count]))
+            while (part := self._taken(None)) is not None:
+                parts.append(part)
             return b"".join(parts)
+
+    def _taken(self, most: int | None) -> memoryview | None:
+        """At most so many of the next bytes; None at the end."""
+        self._check()
+        part = self._some() if most is None or most else None
+        if part is None:
+            return None
+        part = part[:most]
+        if self._max_output is not None and self._at + len(part) > self._max_output:
+            raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
+        self._at += len(part)
+        return part
 
     def _some(self) -> memoryview | None:
         """Some content from the position on; None at the end."""
@@ -151,7 +155,14 @@ class Decoded(io.RawIOBase):
         stream = self._stream
         assert stream is not None
         while stream.at <= self._at:
-            self._piece = stream.next()
+            try:
+                self._piece = stream.next()
+            except Exception:
+                raise
+            except BaseException:
+                # Interrupted, and the stages with it: read on from here by other means.
+                self._end_stream()
+                raise
             if self._piece is None:
                 self._size = stream.at
                 return None
@@ -191,13 +202,10 @@ class Decoded(io.RawIOBase):
         form, head = self._form, place.read(0, forms.HEAD)
         if forms.is_age(head) if form is None else form.encrypted:
             from acrypto.streams.age.index import AgeIndex
-            from acrypto.streams.age.units import AgeUnits
 
             self._keys.check()
-            sealed = AgeIndex(
-                self._layer, place.read, place.size, self._keys.identities, passphrase=self._keys.passphrase
-            )
-            units.append(UnitReader(self._layer, AgeUnits(place, sealed)))
+            index = AgeIndex(place, self._keys.identities, passphrase=self._keys.passphrase)
+            units.append(UnitReader(self._layer, index))
             place = UnitPlace(units[-1])
             head = place.read(0, forms.HEAD)
         format = detect(head) if form is None else form.compressed
@@ -312,7 +320,7 @@ class FileReader(io.BufferedReader):
     """The content of a compressed or encrypted file, as `acrypto.open_file` gives it.
 
     All that Python's buffered readers do, at their speed. `seekable` is true for all but pipes; jumps are cheap where
-    `is_indexed` is true.
+    `is_indexed` is true. Any thread may read; lines, as from all buffered readers of CPython, one thread at a time.
     """
 
     raw: Decoded

@@ -77,6 +77,7 @@ class Stream:
 
     def __init__(self, layer: Layer, origin: Origin, form: forms.Form | None, keys: Keys) -> None:
         self.at = 0
+        self._failure: Exception | None = None
         self._source = origin.source()
         tally = Tally()
         try:
@@ -101,10 +102,16 @@ class Stream:
             AuthenticationError: they were changed, or no key opens them.
             OSError: reading failed.
         """
-        for piece in self._pieces:
-            if piece is not None and len(piece):
-                self.at += len(piece)
-                return memoryview(piece)
+        if self._failure is not None:
+            raise self._failure  # what ended in an error has not come to its end
+        try:
+            for piece in self._pieces:
+                if piece is not None and len(piece):
+                    self.at += len(piece)
+                    return memoryview(piece)
+        except Exception as error:
+            self._failure = error
+            raise
         return None
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""What stands behind the modules that have the face of the standard library's."""
