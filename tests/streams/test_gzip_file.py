@@ -23,7 +23,7 @@ from tests.streams.memory import MIB, mixed
 
 import acrypto
 from acrypto import gzip as ours
-from acrypto.streams import shared
+from acrypto.streams.shared import shared_layer
 
 LARGE = mixed(5 * MIB + 4321)
 NOISE = random.Random(2).randbytes(3 * MIB)
@@ -239,16 +239,16 @@ def test_a_layer_that_is_closed_meanwhile_harms_no_file(tmp_path: Path) -> None:
     path = tmp_path / "file.gz"
     with ours.open(path, "wb", 1) as file:
         file.write(LARGE[: 3 * MIB])
-        shared.layer().close()
+        shared_layer().close()
         file.write(LARGE[3 * MIB :])
     with ours.open(path) as file:
         start = file.read(MIB)
-        shared.layer().close()
+        shared_layer().close()
         assert start + file.read() == LARGE
 
 
 def test_a_forked_child_reads_and_writes(tmp_path: Path) -> None:
-    shared.layer()
+    shared_layer()
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
