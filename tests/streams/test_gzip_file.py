@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.streams.memory import MIB, mixed
+from tests.streams.memory import packed as made_by_stages
 
 import acrypto
 from acrypto import gzip as ours
@@ -151,6 +152,14 @@ def test_a_file_is_read_from_where_it_stands() -> None:
             assert file.read() == data
             file.seek(0)
             assert file.read(5) == data[:5]
+
+
+def test_large_files_of_blocks_are_read(layer: acrypto.Layer) -> None:
+    packed = made_by_stages(layer, NOISE, format="bgzf")
+    with ours.GzipFile(fileobj=io.BytesIO(packed + bytes(5))) as file:
+        assert file.read() == NOISE
+        file.seek(MIB)
+        assert file.read(10) == NOISE[MIB : MIB + 10]
 
 
 def test_pipes_are_read_as_they_come() -> None:
