@@ -190,9 +190,9 @@ def test_json_tells_every_fact(acrypto: Run, folder: Path) -> None:
         "algorithm": "sha256",
         "digest": hashlib.sha256(DATA).hexdigest(),
         "bytes": len(DATA),
-        "device": "software0",
+        "device": None,
         "driver": "sha256-awslc",
-        "lane": "queued",
+        "lane": None,
     }
 
 

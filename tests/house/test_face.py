@@ -32,10 +32,11 @@ def test_exports_are_listed() -> None:
     """Public is exactly what `__all__` lists, each name once."""
     public = {
         name
-        for name, value in vars(acrypto).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        for name in dir(acrypto)
+        if not name.startswith("_")
+        and (name in acrypto._LATER or not isinstance(getattr(acrypto, name), types.ModuleType))
     }
-    assert public | set(acrypto._LATER) == set(acrypto.__all__) - {"__version__"}
+    assert public == set(acrypto.__all__) - {"__version__"}
     assert len(set(acrypto.__all__)) == len(acrypto.__all__)
     assert set(_core.__all__) <= set(dir(_core))
 
@@ -85,6 +86,20 @@ def test_import_is_light() -> None:
     """Importing acrypto loads nothing that is slow or optional."""
     assert "acrypto" in imported("import acrypto")
     assert not imported("import acrypto") & HEAVY
+
+
+@pytest.mark.parametrize("name", sorted(acrypto._LATER))
+def test_what_is_loaded_later_is_the_same_ever_after(name: str) -> None:
+    """What is loaded on demand is listed, found by `from acrypto import`, and is no other object the next time."""
+    assert name in acrypto.__all__
+    assert getattr(acrypto, name) is getattr(acrypto, name)
+    found = getattr(acrypto, name)
+    assert acrypto._LATER[name] == (found.__name__ if isinstance(found, types.ModuleType) else found.__module__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        acrypto.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_opening_is_light() -> None:

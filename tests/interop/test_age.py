@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import random
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests.cli.terminal import on_terminal
 from tests.streams.age_runs import cut, outcome, run
 
 import acrypto
@@ -88,36 +87,16 @@ def test_passphrases_of_pyrage(layer: acrypto.Layer) -> None:
     assert isinstance(error, acrypto.AuthenticationError)
 
 
-def on_terminal(*command: str | Path, answers: int) -> None:
-    """Runs a command that asks for a passphrase on its terminal, and answers."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execvp(command[0], list(map(str, command)))
-    shown = b""
-    try:
-        while True:
-            try:
-                shown += os.read(terminal, 1000)
-            except OSError:  # it has closed the terminal
-                break
-            if answers and shown.endswith(b": "):
-                os.write(terminal, b"correct horse\n")
-                shown, answers = b"", answers - 1
-    finally:
-        os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
-
-
 @NEEDS_AGE
 @pytest.mark.slow
 def test_passphrases_of_age(layer: acrypto.Layer, tmp_path: Path) -> None:
     """It asks on a terminal, twice to encrypt."""
     (tmp_path / "text").write_bytes(ALL)
-    on_terminal("age", "-p", "-o", tmp_path / "box", tmp_path / "text", answers=2)
+    on_terminal(["age", "-p", "-o", tmp_path / "box", tmp_path / "text"], "correct horse", "correct horse")
     assert run(layer, Decrypt(passphrase="correct horse"), (tmp_path / "box").read_bytes()) == ALL
     ours = run(layer, Encrypt([ScryptRecipient("correct horse", work_factor=12)], armor=True), ALL)
     (tmp_path / "ours").write_bytes(ours)
-    on_terminal("age", "-d", "-o", tmp_path / "back", tmp_path / "ours", answers=1)
+    on_terminal(["age", "-d", "-o", tmp_path / "back", tmp_path / "ours"], "correct horse")
     assert (tmp_path / "back").read_bytes() == ALL
 
 

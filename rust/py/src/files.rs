@@ -3,10 +3,8 @@
 use crate::convert::params;
 use crate::error::{OrRaise, raise};
 use crate::port::lock;
-use acrypto_core::ffi::descriptor::duplicate;
 use acrypto_core::files::{Digests, Failure, Input, Row, Settings, Spec, Task};
 use acrypto_core::status::Status;
-use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::ffi::OsString;
@@ -17,23 +15,6 @@ use std::time::{Duration, Instant};
 
 /// How long a thread waits before it looks whether a signal came.
 const STEP: Duration = Duration::from_millis(50);
-
-/// A path's bytes, or the number of an open file.
-enum Name {
-    Path(Vec<u8>),
-    Open(RawFd),
-}
-
-impl Name {
-    fn input(self) -> PyResult<Input> {
-        Ok(match self {
-            Self::Path(bytes) => Input::Path(OsString::from_vec(bytes).into()),
-            Self::Open(fd) => Input::Open(
-                duplicate(fd).map_err(|error| PyOSError::new_err((error.raw_os_error(), error.to_string())))?,
-            ),
-        })
-    }
-}
 
 /// A result: number of the file, its digest or why there is none, bytes hashed, nanoseconds.
 type Told = (u64, Py<PyAny>, u64, u64);
@@ -85,11 +66,11 @@ impl FileDigests {
             let Some(spec) = lock(&self.specs).get(number).map(Arc::clone) else {
                 return Err(raise(py, &Status::usage(format!("the job has no algorithm {number}"))));
             };
-            let name = match name.cast::<PyBytes>() {
-                Ok(bytes) => Name::Path(bytes.as_bytes().to_vec()),
-                Err(_) => Name::Open(name.extract()?),
+            let input = match name.cast::<PyBytes>() {
+                Ok(path) => Input::Path(OsString::from_vec(path.as_bytes().to_vec()).into()),
+                Err(_) => Input::descriptor(name.extract()?),
             };
-            tasks.push(Task { input: name.input()?, spec });
+            tasks.push(Task { input, spec });
         }
         py.detach(|| self.job.submit(tasks)).or_raise(py)
     }

@@ -9,10 +9,10 @@ import sys
 import click
 
 from acrypto.cli import options
-from acrypto.cli.digest import measured
+from acrypto.cli.hashing import Hashing
 from acrypto.cli.report import complain, tell, warn
 from acrypto.cli.standard import STDIN
-from acrypto.model.errors import AcryptoError, UnknownAlgorithm, UsageError
+from acrypto.model.errors import UsageError
 from acrypto.streams.checksums import format as checksums
 
 
@@ -26,6 +26,8 @@ from acrypto.streams.checksums import format as checksums
 @click.option(
     "--check", metavar="TAG", help="Compare with this tag (hexadecimal) instead of printing; exit code 1 if wrong."
 )
+@options.threads
+@options.mapping
 @options.as_json
 def command(
     files: tuple[str, ...],
@@ -35,6 +37,8 @@ def command(
     as_hex: bool,
     tag_len: int | None,
     check: str | None,
+    threads: int | None,
+    mapped: bool,
     as_json: bool,
 ) -> int:
     """Print or check message authentication codes of files.
@@ -55,32 +59,29 @@ def command(
         return 1
     if as_hex:
         key = _unhexed(key.decode("ascii", "replace"), "the key")
+    hashing = Hashing(threads, mapped)
+    number = hashing.algorithm("mac", algorithm, key=key, tag_len=tag_len)
     code = 0
-    with options.layer(1) as layer:
-        if (kind := layer.transform(algorithm, key=key, tag_len=tag_len).kind) != "mac":
-            raise UsageError(f"{algorithm} is no MAC; it is of kind {kind}")
-        for file in files:
-            try:
-                tag, row = measured(layer, file, algorithm, key=key, tag_len=tag_len)
-            except (UsageError, UnknownAlgorithm):
-                raise
-            except (AcryptoError, OSError) as error:
-                complain(file, error)
+    for rows in hashing.run(((file, number) for file in files), files[0] if len(files) == 1 else None):
+        for file, row in rows:
+            if row.error is not None:
+                complain(file, row.error)
                 code = 1
                 continue
-            row["tag"] = row.pop("digest")
+            tag, account = row.result(), hashing.account(file, algorithm, row)
+            account["tag"] = account.pop("digest")
             if wanted is not None:
                 right = hmac.compare_digest(tag, wanted)
-                del row["tag"]
-                row["outcome"] = "OK" if right else "FAILED"
+                del account["tag"]
+                account["outcome"] = "OK" if right else "FAILED"
                 code = max(code, int(not right))
                 if not right and not as_json:
                     warn(f"{file}: authentication failed")
             if as_json:
-                tell(row)
+                tell(account)
             elif wanted is None:
                 sys.stdout.buffer.write(checksums.line(os.fsencode(file), tag))
-                sys.stdout.buffer.flush()
+        sys.stdout.buffer.flush()
     return code
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 COMMANDS = {
     "compress": "Compress files on all cores.",
     "decompress": "Decompress files, or test them.",
+    "encrypt": "Encrypt files to public keys or a passphrase (age).",
+    "decrypt": "Decrypt age files, or test them.",
+    "keygen": "Make a key pair for encrypt and decrypt.",
     "digest": "Print or check digests of files.",
     "mac": "Print or check message authentication codes of files.",
     "random": "Write random bytes.",

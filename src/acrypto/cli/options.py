@@ -56,6 +56,12 @@ def threads(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("-T", "--threads", type=click.IntRange(1, 1024), metavar="N", help=helped)(function)
 
 
+def mapping(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Whether files are mapped."""
+    helped = "Map large files, 64 MiB at most at once, or read them; a file that shrinks while it is mapped kills us."
+    return click.option("--mmap/--no-mmap", "mapped", default=False, show_default=True, help=helped)(function)
+
+
 def layer(threads: int | None = None) -> Layer:
     """A layer for one command: every engine present, with little memory kept for reuse.
 

@@ -44,7 +44,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Send IN through STAGES to OUT in one pass, on all cores and in bounded memory.
+    r"""Send IN through STAGES to OUT in one pass, on all cores and in bounded memory.
 
     STAGES are separated by |, and need quotes: "zstd:3 | age:-r age1..." or "decrypt:-i key.txt | decompress".
 

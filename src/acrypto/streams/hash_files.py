@@ -7,7 +7,6 @@ meanwhile then kills the process (SIGBUS).
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections import deque
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from acrypto.model.settings import cpus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Generator, Iterable, Iterator
     from types import TracebackType
     from typing import Any, Self, TypeAlias
@@ -90,7 +90,7 @@ class HashedFiles:
         self._waiting: dict[int, File] = {}
         self._rows: deque[HashedFile] = deque()
         self._wakers: list[asyncio.Future[None]] = []
-        self._is_closed = False
+        self._is_closed = self._is_cancelled = False
 
     def algorithm(self, name: str, **parameters: Any) -> tuple[int, str]:
         """Makes an algorithm known: the number for `start`, and who computes it.
@@ -200,6 +200,8 @@ class HashedFiles:
 
     async def _rung(self) -> None:
         """Waits for the native side to have something, without a thread."""
+        import asyncio  # as much to load as all of ours, and not needed by who waits in a thread
+
         event_loop = asyncio.get_running_loop()
         waker = event_loop.create_future()
         self._wakers.append(waker)
@@ -220,7 +222,12 @@ class HashedFiles:
 
     def cancel(self) -> None:
         """Gives up what is not done, at once; taking results then raises `asyncio.CancelledError`."""
+        self._is_cancelled = True
         self._native.cancel()
+
+    def cancelled(self) -> bool:
+        """Whether it was given up."""
+        return self._is_cancelled
 
     def close(self) -> None:
         """Cancels what is not done, and waits for the threads: for the pieces that they are at."""
@@ -241,6 +248,8 @@ class HashedFiles:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        import asyncio
+
         self._is_closed = True
         self.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self._native.close)
@@ -272,10 +281,7 @@ class HashingFile:
 
     def done(self) -> bool:
         """Whether there is a digest or an error, or it was cancelled."""
-        try:
-            return self._take(0)
-        except asyncio.CancelledError:
-            return True
+        return self._run.cancelled() or self._take(0)
 
     def wait(self, timeout: float | None = None) -> bytes:
         """Blocks this thread until there is the digest.
@@ -323,8 +329,8 @@ def hash_files(
         paths: of files, or numbers of open ones; taken from an iterator as there is room.
         algorithm: of a digest, checksum or MAC.
         workers: threads; as many as there are CPUs if not given.
-        mapped: map large files, 64 MiB at once at most, instead of reading them. A file that is shortened meanwhile then
-            kills the process.
+        mapped: map large files, 64 MiB at once at most, instead of reading them. A file that is shortened meanwhile
+            then kills the process.
         ordered: results in the order of the paths, or as they come.
         **parameters: `key` and `tag_len` of a MAC, `digest_size` where it is variable.
 

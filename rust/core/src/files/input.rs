@@ -2,12 +2,11 @@
 
 use super::Failure;
 use super::pool::Pool;
-use crate::ffi::descriptor::{read_in_order, wait};
+use crate::ffi::descriptor::{duplicate, read_in_order, wait};
 use crate::status::Status;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::AsFd;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -16,6 +15,18 @@ use std::path::PathBuf;
 pub enum Input {
     Path(PathBuf),
     Open(OwnedFd),
+    /// An open file that could not be had, with the error number: a failure of this file and of no other.
+    Lost(i32),
+}
+
+impl Input {
+    /// The open file that the caller's number stands for; it shares the position in the file.
+    pub fn descriptor(fd: RawFd) -> Self {
+        match duplicate(fd) {
+            Ok(copy) => Self::Open(copy),
+            Err(error) => Self::Lost(error.raw_os_error().unwrap_or(libc::EBADF)),
+        }
+    }
 }
 
 /// An open file.
@@ -50,6 +61,7 @@ impl Source {
                 OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?
             }
             Input::Open(descriptor) => File::from(descriptor),
+            Input::Lost(errno) => return Err(io::Error::from_raw_os_error(errno)),
         };
         let facts = file.metadata()?;
         if facts.is_dir() {

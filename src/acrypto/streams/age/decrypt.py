@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from acrypto import _core
 from acrypto.model.errors import AuthenticationError, CorruptInput
 from acrypto.streams import stage
 from acrypto.streams.age import armor, format, keys
@@ -12,7 +13,7 @@ from acrypto.streams.parse import Incoming
 from acrypto.streams.window import ordered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from typing_extensions import Buffer as BytesLike
 
@@ -193,3 +194,35 @@ def _truncated(offset: int) -> CorruptInput:
 
 def _corrupt(what: str, offset: int) -> CorruptInput:
     return CorruptInput(f"{what} at offset {offset}", offset)
+
+
+def decrypt_small(data: bytes, identities: Sequence[Identity]) -> bytearray:
+    """The contents of a small file, such as one of keys, on this thread; the caller wipes them.
+
+    Args:
+        data: the whole file, binary or armored.
+        identities: who reads.
+
+    Raises:
+        CorruptInput: see `Decrypt`, and so are the others.
+        AuthenticationError: see there.
+        LimitExceeded: see there.
+    """
+    incoming = Incoming(iter([data]))
+    if armor.is_armored(incoming):
+        data = b"".join(armor.decoded(incoming))
+    header = read_header(Incoming(iter([data])))
+    file_key = unwrapped(header, identities)
+    start = header.length + keys.NONCE_LEN
+    try:
+        if len(data) < start:
+            raise _truncated(len(data))
+        key = keys.payload_key(file_key, data[header.length : start])
+    finally:
+        keys.wipe(file_key)
+    try:
+        return _core.unwrap_key(keys.STREAM, key, keys.chunk_nonce(0, is_final=True), data[start:])
+    except AuthenticationError:
+        raise AuthenticationError("authentication of the contents failed") from None
+    finally:
+        keys.wipe(key)

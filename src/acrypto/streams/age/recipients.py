@@ -60,6 +60,8 @@ class X25519Recipient:
         """
         if text.startswith("ssh-"):
             raise UsageError("an SSH key as recipient: only X25519 ones (age1...) are supported")
+        if text.upper().startswith("AGE-SECRET-KEY-"):
+            raise UsageError("an identity, which is secret, as recipient: its public half (age1...) is wanted")
         try:
             hrp, share = _core.bech32_decode(text)
         except AcryptoError:

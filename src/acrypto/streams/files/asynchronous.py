@@ -65,10 +65,12 @@ class AsyncFile:
 
     async def _settled(self) -> None:
         """Waits for what a cancelled call left; its errors were that call's."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
-            if not self._running.cancelled():
-                self._running.exception()
+        running = self._running
+        if running is not None:
+            if not running.done():
+                await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()
             self._running = None
 
     async def close(self) -> None:

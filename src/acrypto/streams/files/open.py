@@ -159,6 +159,8 @@ def open_file(
         return io.TextIOWrapper(reader, encoding, errors, newline) if text else reader
     if (identities, index, max_output) != (None, None, None):
         raise UsageError("identities, index and max_output are for reading")
+    if file is None:
+        raise UsageError("file is None; a path, a descriptor or a file object is wanted")
     stages = _stages(file, form, level, recipients, passphrase, armor)
     name = file if is_path(file) or type(file) is int else called(file) or ""
     writer = FileWriter(layer, stages, file, name=name, overwrite=kind == "w")

@@ -90,11 +90,11 @@ class Decoded(io.RawIOBase):
         self._units: list[UnitReader] | None = None
         self._no_units = False
         self._size: int | None = None
+        if form is not None and form.encrypted:
+            keys.check()
         self._origin = Origin(layer, file)
         self.name = self._origin.name if self._origin.name is not None else file if type(file) is int else ""
         try:
-            if form is not None and form.encrypted:
-                keys.check()
             self._stream = Stream(layer, self._origin, form, keys)
         except BaseException:
             self._origin.close()
@@ -202,13 +202,10 @@ class Decoded(io.RawIOBase):
         form, head = self._form, place.read(0, forms.HEAD)
         if forms.is_age(head) if form is None else form.encrypted:
             from acrypto.streams.age.index import AgeIndex
-            from acrypto.streams.age.units import AgeUnits
 
             self._keys.check()
-            sealed = AgeIndex(
-                self._layer, place.read, place.size, self._keys.identities, passphrase=self._keys.passphrase
-            )
-            units.append(UnitReader(self._layer, AgeUnits(place, sealed)))
+            index = AgeIndex(place, self._keys.identities, passphrase=self._keys.passphrase)
+            units.append(UnitReader(self._layer, index))
             place = UnitPlace(units[-1])
             head = place.read(0, forms.HEAD)
         format = detect(head) if form is None else form.compressed
@@ -323,7 +320,7 @@ class FileReader(io.BufferedReader):
     """The content of a compressed or encrypted file, as `acrypto.open_file` gives it.
 
     All that Python's buffered readers do, at their speed. `seekable` is true for all but pipes; jumps are cheap where
-    `is_indexed` is true.
+    `is_indexed` is true. Any thread may read; lines, as from all buffered readers of CPython, one thread at a time.
     """
 
     raw: Decoded

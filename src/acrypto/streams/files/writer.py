@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from acrypto.layer.layer import Layer
     from acrypto.streams.sinks import Target
-    from acrypto.streams.stage import Piece, Stage
+    from acrypto.streams.stage import Stage
 
 #: Small writes are gathered up to this; larger ones of `bytes`, which nobody can change, are taken as they are.
 GATHERED = 256 << 10
@@ -39,6 +39,9 @@ class FileWriter(io.BufferedIOBase):
         target: a path, a descriptor or a file object, which is not closed.
         name: of the file.
         overwrite: whether a file that is there may be replaced.
+
+    Attributes:
+        tells: whether it claims to be seekable.
     """
 
     mode = "wb"
@@ -48,16 +51,15 @@ class FileWriter(io.BufferedIOBase):
     ) -> None:
         super().__init__()
         self.name = name
+        self.tells = False
         self._lock = RLock()
         self._gathered = bytearray()
         self._taken = 0
         self._broken = False
         self._feed: Feed | None = None
         self._sink = sinks.sink(layer, target, HOW, overwrite=overwrite)
-        self._feed = Feed(layer, stages, self._put, Tally())
-
-    def _put(self, piece: Piece) -> None:
-        self._sink.write(piece)
+        # Nothing of it refers to this object, which so ends with its last reference.
+        self._feed = Feed(layer, stages, self._sink.write, Tally())
 
     def write(self, data: BytesLike, /) -> int:
         """Takes all of `data`, and gives their number. They may be changed afterwards.
@@ -97,6 +99,11 @@ class FileWriter(io.BufferedIOBase):
         """True."""
         self._open()
         return True
+
+    def seekable(self) -> bool:
+        """False."""
+        self._open()
+        return self.tells
 
     def tell(self) -> int:
         """Bytes written so far."""
@@ -161,6 +168,16 @@ class TextWriter(io.TextIOWrapper):
     """Text that goes into a `FileWriter`; an exception in the `with` block leaves no file either."""
 
     buffer: FileWriter
+
+    def __init__(
+        self, buffer: FileWriter, encoding: str | None = None, errors: str | None = None, newline: str | None = None
+    ) -> None:
+        # Python begins text with a byte order mark only where it can ask for the position.
+        buffer.tells = True
+        try:
+            super().__init__(buffer, encoding, errors, newline)
+        finally:
+            buffer.tells = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
