@@ -81,7 +81,7 @@ mod tests {
             assert_eq!(block.len(), len);
             assert!(block.as_slice().iter().all(|&byte| byte == 0));
             block.as_mut_slice().fill(7);
-            assert!(len < PAGED || block.as_slice().as_ptr() as usize % 4096 == 0);
+            assert!(len < PAGED || (block.as_slice().as_ptr() as usize).is_multiple_of(4096));
         }
     }
 

@@ -104,6 +104,10 @@ def read_header(data: Compressed) -> int | None:
     block = data.block()
     if not len(block):
         return None
+    ordinary = format.header_len(block)
+    if ordinary is not None:
+        data.put_back(block[ordinary:])
+        return int.from_bytes(block[4:8], "little")
     data.put_back(block)
     try:
         magic = data.take(2)
