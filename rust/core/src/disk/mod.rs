@@ -11,8 +11,8 @@
 //!
 //! Rejected: mapping files, which turns a failing disk into SIGBUS and a truncated file likewise; an async runtime, which
 //! would bring its own scheduler to a loop of one file; `splice`, which avoids copies of bytes that nobody looks at, but
-//! ours are compressed or encrypted on their way; registered buffers and descriptors, which gain nothing at pieces of a
-//! mebibyte; registering signals to interrupt blocked threads, which a library must not do to its host.
+//! ours are compressed or encrypted on their way; signals to interrupt blocked threads, which a library must not do to its
+//! host.
 
 mod job;
 mod reader;
