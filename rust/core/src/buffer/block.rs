@@ -1,7 +1,7 @@
 //! The pool's own memory: initialised always, and whole pages from [`PAGED`] bytes on.
 //!
-//! Large blocks are mapped, not allocated: they begin on a page, which direct I/O wants; they cost nothing until they are
-//! touched, which an aligned and zeroed allocation would; and they leave the process at once when they are freed.
+//! Large blocks are mapped, not allocated: they begin on a page, which direct I/O wants; they cost nothing until they
+//! are touched, which an aligned and zeroed allocation would; and they leave the process at once when they are freed.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
