@@ -29,6 +29,7 @@ COMMANDS = {
     "encrypt": "Encrypt files to public keys or a passphrase (age).",
     "decrypt": "Decrypt age files, or test them.",
     "keygen": "Make a key pair for encrypt and decrypt.",
+    "run": "Send a file through several stages in one pass.",
     "digest": "Print or check digests of files.",
     "mac": "Print or check message authentication codes of files.",
     "random": "Write random bytes.",
