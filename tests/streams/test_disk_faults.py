@@ -276,7 +276,8 @@ import ctypes, errno, struct, sys
 import acrypto
 from acrypto import _core
 
-code = struct.pack("=" + "HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50000 | errno.EPERM, 6, 0, 0, 0x7FFF0000)
+lines = 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50000 | errno.EPERM, 6, 0, 0, 0x7FFF0000
+code = struct.pack("=" + "HBBI" * 4, *lines)
 class Program(ctypes.Structure):
     _fields_ = [("count", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 libc = ctypes.CDLL(None)
