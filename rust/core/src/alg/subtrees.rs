@@ -24,7 +24,7 @@ impl Subtree {
     /// # Errors
     /// `Internal` if `offset` is not at the start of a piece.
     pub fn new(offset: u64) -> Outcome<Self> {
-        if offset % blake3::CHUNK_LEN as u64 != 0 {
+        if !offset.is_multiple_of(blake3::CHUNK_LEN as u64) {
             return Err(Status::Internal(format!("no BLAKE3 subtree starts at {offset}")));
         }
         let mut hasher = Hasher::new();
