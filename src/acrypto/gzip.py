@@ -204,8 +204,11 @@ class GzipFile(io.BufferedIOBase):
 
     def readline(self, size: int | None = -1) -> bytes:
         """Reads a line."""
-        self._check()
-        return self._reader().readline(size)
+        # Once for each line: no calls but the one.
+        if self.fileobj is None or self.mode != READ:
+            self._check()
+            self._reader()
+        return self._buffer.readline(size)
 
     def rewind(self) -> None:
         """Goes back to the beginning."""

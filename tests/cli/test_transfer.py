@@ -263,7 +263,7 @@ def test_a_pipe_closed_by_its_reader_ends_quietly(source: Path) -> None:
 
 def test_a_full_disk_is_told(acrypto: Run, source: Path) -> None:
     told = acrypto("compress", "data", "-o", "/dev/full", code=1).stderr
-    assert told == b"acrypto: /dev/full: No space left on device\n"
+    assert told == b"acrypto: /dev/full: No space left on device at offset 0\n"
     packed = gzip.compress(DATA)
     with open("/dev/full", "wb") as full:
         for words, data in ((["compress"], DATA), (["decompress"], packed), (["compress", "-c", "data"], b"")):

@@ -89,6 +89,9 @@ def bomb(name: str) -> bytes:
         block = acrypto.compress("lz4-block", bytes(4 * MIB)).tobytes()
         block = len(block).to_bytes(4, "little") + block
         return bytes.fromhex("04224d18607073") + block * (10 * MIB // len(block)) + bytes(4)
+    if name == "bgzf":
+        blocks = acrypto.compress("bgzf", bytes(100 * 65_280)).tobytes()[:-28]
+        return blocks * (10 * MIB // len(blocks)) + acrypto.compress("bgzf", b"").tobytes()
     if name == "lz4-block":
         return b"\x1f\0\1\0" + b"\xff" * (10 * MIB) + b"\0" + b"\x50last."
     return {"deflate": b"", "zlib": b"\x78\xda", "gzip": bytes.fromhex("1f8b0800000000000003")}[name] + deflate_bomb()

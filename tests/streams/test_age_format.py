@@ -12,6 +12,7 @@ from tests.streams.age_files import SECRET, good, public
 import acrypto
 from acrypto.streams.age import X25519Identity, X25519Recipient, format, keyfiles
 from acrypto.streams.age.format import Stanza
+from acrypto.streams.age.keys import Secret
 
 ARGUMENTS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=80)
 STANZAS = st.lists(
@@ -107,6 +108,7 @@ def test_keys_are_not_shown() -> None:
     [
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN", "SSH"),
         ("age1", "typing error"),
+        ("age1\udcff", "typing error"),
         ("AGE1ZVKYG2LQZRAA2LNJVQEJ32NKUU0UES2S82HZRYE869XEEXVN73EQUNUJWJ", "only X25519"),
         ("age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwk", "typing error"),
         ("age1tag1qt8lw0ual6avlwmwatk888yqnmdamm7xfd0wak53ut6elz5c4swx2yqdj4e", "age1tag"),
@@ -139,3 +141,9 @@ def test_a_wrong_line_of_a_key_file_is_told_by_number() -> None:
             keyfiles.recipients(empty)
     with pytest.raises(acrypto.LimitExceeded, match="over 1048576 bytes"):
         keyfiles.identities(b"#" * ((1 << 20) + 1))
+
+
+def test_secrets_are_overwritten_when_they_are_let_go_of() -> None:
+    secret = Secret(b"secret")
+    secret.__del__()
+    assert secret == bytes(6)

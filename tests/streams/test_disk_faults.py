@@ -9,6 +9,8 @@ import mmap
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -266,3 +268,36 @@ def test_a_forked_child_leaves_its_parents_work_alone(
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
             assert b"".join([first or b"", *pieces(reader)]) == DATA
             writer.close()
+
+
+#: Forbids io_uring as many containers do, by a seccomp filter for system call 425, and then reads itself.
+FORBIDDEN = """
+import ctypes, errno, struct, sys
+import acrypto
+from acrypto import _core
+
+lines = 0x20, 0, 0, 0, 0x15, 0, 1, 425, 6, 0, 0, 0x50000 | errno.EPERM, 6, 0, 0, 0x7FFF0000
+code = struct.pack("=" + "HBBI" * 4, *lines)
+class Program(ctypes.Structure):
+    _fields_ = [("count", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+libc = ctypes.CDLL(None)
+assert not libc.prctl(38, 1, 0, 0, 0)
+if libc.prctl(22, 2, ctypes.byref(Program(4, code))):
+    sys.exit("no seccomp")
+with acrypto.open() as layer, open(sys.executable, "rb") as file:
+    reader = _core.Reader(layer._native, file.fileno(), piece=1 << 20, ahead=2)
+    assert reader.via == "threads"
+    assert reader.next() == file.read(1 << 20)
+    reader.close()
+    try:
+        _core.Reader(layer._native, file.fileno(), piece=1 << 20, ahead=2, via="uring")
+    except PermissionError:
+        print("threads instead")
+"""
+
+
+def test_where_io_uring_is_forbidden_threads_serve() -> None:
+    done = subprocess.run([sys.executable, "-c", FORBIDDEN], capture_output=True, text=True, check=False)
+    if "no seccomp" in done.stderr:
+        pytest.skip("this system has no seccomp")
+    assert (done.stdout, done.stderr) == ("threads instead\n", "")

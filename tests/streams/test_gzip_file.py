@@ -20,10 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.streams.memory import MIB, mixed
+from tests.streams.memory import packed as made_by_stages
 
 import acrypto
 from acrypto import gzip as ours
-from acrypto.streams import shared
+from acrypto.streams.shared import shared_layer
 
 LARGE = mixed(5 * MIB + 4321)
 NOISE = random.Random(2).randbytes(3 * MIB)
@@ -153,6 +154,14 @@ def test_a_file_is_read_from_where_it_stands() -> None:
             assert file.read(5) == data[:5]
 
 
+def test_large_files_of_blocks_are_read(layer: acrypto.Layer) -> None:
+    packed = made_by_stages(layer, NOISE, format="bgzf")
+    with ours.GzipFile(fileobj=io.BytesIO(packed + bytes(5))) as file:
+        assert file.read() == NOISE
+        file.seek(MIB)
+        assert file.read(10) == NOISE[MIB : MIB + 10]
+
+
 def test_pipes_are_read_as_they_come() -> None:
     reading, writing = os.pipe()
     packed = gzip.compress(LARGE, 1)
@@ -239,16 +248,16 @@ def test_a_layer_that_is_closed_meanwhile_harms_no_file(tmp_path: Path) -> None:
     path = tmp_path / "file.gz"
     with ours.open(path, "wb", 1) as file:
         file.write(LARGE[: 3 * MIB])
-        shared.shared_layer().close()
+        shared_layer().close()
         file.write(LARGE[3 * MIB :])
     with ours.open(path) as file:
         start = file.read(MIB)
-        shared.shared_layer().close()
+        shared_layer().close()
         assert start + file.read() == LARGE
 
 
 def test_a_forked_child_reads_and_writes(tmp_path: Path) -> None:
-    shared.shared_layer()
+    shared_layer()
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):

@@ -1,6 +1,7 @@
 //! How many bytes the core has copied since the process started, by place: what docs and tests say of zero copy.
 //!
-//! One relaxed addition a copy, and none for copies below [`LEAST`], so that small messages do not pay for being counted.
+//! One relaxed addition a copy, and none for copies below [`LEAST`], so that small messages do not pay for being
+//! counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,9 +1,11 @@
-"""A progress line on a terminal, for work that takes a while."""
+"""How far work is that takes a while: a line on a terminal, or JSON for machines."""
 
 from __future__ import annotations
 
 import sys
 import time
+
+from acrypto.cli.report import tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     class Counted(Protocol):
-        """What knows how many bytes came in."""
+        """What knows how many bytes came in, and perhaps how many went out (`bytes_out`)."""
 
         @property
         def bytes_in(self) -> int:
@@ -26,19 +28,23 @@ AFTER, EVERY = 0.5, 0.25
 
 
 class Progress:
-    """Shows how far a tally's input is; nothing at all unless standard error is a terminal.
+    """Shows how far a tally's input is: with JSON as one object a line, else nothing unless there is a terminal.
 
-    The library that draws is loaded when there is something to draw: it would double the memory of a small command.
+    It writes to standard error. The library that draws is loaded when there is something to draw: it would double the
+    memory of a small command.
 
     Args:
         name: what is worked on.
         total: bytes to come, if known.
+        as_json: whether to tell it as JSON.
     """
 
-    def __init__(self, name: str, total: int | None) -> None:
+    def __init__(self, name: str, total: int | None, *, as_json: bool = False) -> None:
         self._name = name
         self._total = total
-        self._next = time.monotonic() + AFTER if sys.stderr.isatty() else None
+        self._as_json = as_json
+        self._started = time.monotonic()
+        self._next = self._started + AFTER if as_json or sys.stderr.isatty() else None
         self._shown: tuple[RichProgress, TaskID] | None = None
 
     @property
@@ -51,6 +57,11 @@ class Progress:
         if self._next is None or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
+        given = getattr(tally, "bytes_out", 0)
+        ratio = given / tally.bytes_in if given and tally.bytes_in else None
+        if self._as_json:
+            self._tell(tally.bytes_in, given, ratio)
+            return
         if self._shown is None:
             self._shown = self._start()
         progress, task = self._shown
@@ -58,7 +69,24 @@ class Progress:
             from rich.markup import escape
 
             progress.update(task, description=escape(name))
-        progress.update(task, completed=tally.bytes_in, refresh=True)
+        told = "" if ratio is None else f"{ratio:.1%} of it out"
+        progress.update(task, completed=tally.bytes_in, ratio=told, refresh=True)
+
+    def _tell(self, taken: int, given: int, ratio: float | None) -> None:
+        seconds = time.monotonic() - self._started
+        left = None if self._total is None or not taken else max(0.0, (self._total - taken) * seconds / taken)
+        row = {
+            "event": "progress",
+            "file": self._name,
+            "bytes_in": taken,
+            "bytes_out": given,
+            "total": self._total,
+            "ratio": None if ratio is None else round(ratio, 4),
+            "seconds": round(seconds, 3),
+            "mb_per_s": round(taken / seconds / 1e6, 1),
+            "seconds_left": None if left is None else round(left, 1),
+        }
+        tell(row, to_stderr=True)
 
     def _start(self) -> tuple[RichProgress, TaskID]:
         from rich.console import Console
@@ -71,11 +99,12 @@ class Progress:
             BarColumn(),
             DownloadColumn(),
             Speed(),
+            TextColumn("{task.fields[ratio]}"),
             TimeRemainingColumn(),
         )
         progress = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
         progress.start()
-        return progress, progress.add_task(escape(self._name), total=self._total)
+        return progress, progress.add_task(escape(self._name), total=self._total, ratio="")
 
     def __enter__(self) -> Self:
         return self

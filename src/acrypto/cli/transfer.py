@@ -155,7 +155,8 @@ class Transfer:
         tell_it: bool = True,
     ) -> dict[str, Any]:
         regular = stat.S_ISREG(state.st_mode)
-        with Progress(os.path.basename(file), state.st_size if regular else None) as progress:
+        total = state.st_size if regular else None
+        with Progress(os.path.basename(file), total, as_json=self._as_json) as progress:
             tally = Tally(progress.watch)
             stages = self._stages(source, state if regular and file != STDIN else None)
             sides = [Digest(*self._digests)] if self._digests else []

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from acrypto.streams.pipeline import Pipeline
     from acrypto.streams.run import Digested, Result, StageAccount
     from acrypto.streams.running import Progress, Running
+    from acrypto.streams.seekable import SeekableReader
     from acrypto.streams.tink.stages import TinkDecrypt, TinkEncrypt
 
 _MODULES = {
@@ -35,6 +36,7 @@ _MODULES = {
     "Running": "running",
     "ScryptIdentity": "age.identities",
     "ScryptRecipient": "age.recipients",
+    "SeekableReader": "seekable",
     "StageAccount": "run",
     "TinkDecrypt": "tink.stages",
     "TinkEncrypt": "tink.stages",
@@ -55,6 +57,7 @@ __all__ = [
     "Running",
     "ScryptIdentity",
     "ScryptRecipient",
+    "SeekableReader",
     "StageAccount",
     "TinkDecrypt",
     "TinkEncrypt",

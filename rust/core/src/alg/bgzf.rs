@@ -10,7 +10,8 @@ use super::inflate::{self, DENSEST};
 use super::oneshot::{Room, diagnosed, fitted, gathered};
 use super::wrapper::Header;
 use super::{Algorithm, Call, Direction, Facts, Kind, Params, Transform};
-use crate::buffer::Output;
+use crate::buffer::{Output, Source};
+use crate::copies::{self, Place};
 use crate::ffi::isal::Wrapper;
 use crate::ffi::libdeflate::{self, Inflated};
 use crate::status::{Outcome, Status};
@@ -58,14 +59,38 @@ fn bound(len: usize) -> usize {
 }
 
 impl Bgzf {
-    fn compress(&self, source: &[u8], space: &mut [u8]) -> Outcome<Option<usize>> {
+    fn compress(&self, source: &Source, space: &mut [u8]) -> Outcome<Option<usize>> {
         let mut at = 0;
-        for content in source.chunks(CONTENT) {
+        let mut segments = source.segments();
+        let mut rest = segments.next().unwrap_or(&[]);
+        let mut left = source.len();
+        // Only a block that lies in several segments is gathered, not the message.
+        let mut gathered = Vec::new();
+        while left > 0 {
+            let size = left.min(CONTENT);
+            let content = if let Some((content, behind)) = rest.split_at_checked(size) {
+                rest = behind;
+                content
+            } else {
+                gathered.clear();
+                while gathered.len() < size {
+                    let (some, behind) = rest.split_at(rest.len().min(size - gathered.len()));
+                    gathered.extend_from_slice(some);
+                    rest = behind;
+                    if rest.is_empty() && gathered.len() < size {
+                        let Some(next) = segments.next() else { break };
+                        rest = next;
+                    }
+                }
+                copies::count(Place::Gather, gathered.len());
+                gathered.as_slice()
+            };
             let Some(room) = space.get_mut(at..) else { return Ok(None) };
             match self.block(content, room)? {
                 Some(written) => at += written,
                 None => return Ok(None),
             }
+            left -= size;
         }
         Ok(if self.part { Some(at) } else { deflate::put(space, at, &END) })
     }
@@ -234,11 +259,15 @@ impl Transform for Bgzf {
     }
 
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
-        gathered(call.source, |source| match call.direction {
-            Direction::Compress => fitted(output, bound(source.len()), |space| self.compress(source, space)),
-            Direction::Decompress => decompress(source, self.part, output, call.max_output),
-            other => Err(Status::usage(format!("bgzf cannot {}", other.name()))),
-        })?;
+        match call.direction {
+            Direction::Compress => {
+                fitted(output, bound(call.source.len()), |space| self.compress(call.source, space))?;
+            }
+            Direction::Decompress => {
+                gathered(call.source, |source| decompress(source, self.part, output, call.max_output))?;
+            }
+            other => return Err(Status::usage(format!("bgzf cannot {}", other.name()))),
+        }
         Ok(Facts::default())
     }
 }
@@ -301,6 +330,27 @@ mod tests {
             joined.extend_from_slice(&END);
             assert!(joined == packed(level, false, &plain));
             assert!(unpacked(true, &joined, u64::MAX).unwrap() == plain);
+        }
+    }
+
+    #[test]
+    fn segments_give_the_bytes_of_the_whole() {
+        let (source, pool) = (sample(200_000, 3), crate::buffer::Pool::new(1 << 20));
+        let whole = packed(1, false, &source);
+        for cuts in [vec![0], vec![1, 1], vec![65_279, 65_281], vec![65_280, 65_280, 130_560], vec![50_000, 199_999]] {
+            let mut parts = Vec::new();
+            let mut from = 0;
+            for cut in cuts.iter().copied().chain([source.len()]) {
+                parts.push((source[from..cut].as_ptr(), cut - from));
+                from = cut;
+            }
+            // SAFETY: `source` outlives `segments`.
+            #[allow(unsafe_code)]
+            let segments = unsafe { Source::borrowed(&parts) };
+            let mut output = Output::pooled(&pool);
+            let call = crate::alg::deflate::tests::call(Direction::Compress, &segments, 0);
+            way(1, false).run(&call, &mut output).unwrap();
+            assert!(output.as_slice() == whole, "{cuts:?}");
         }
     }
 

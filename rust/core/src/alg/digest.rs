@@ -242,7 +242,7 @@ impl stream::Hasher for Hasher {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::buffer::Pool;
 

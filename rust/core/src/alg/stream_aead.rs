@@ -10,6 +10,7 @@
 //! Units are sealed and opened straight from source to output. Only one that straddles segments is copied first.
 
 use super::*;
+use crate::copies::{self, Place};
 use crate::ffi::awslc::{AeadKey, AeadKind};
 
 pub static ALGORITHMS: &[Algorithm] = &[
@@ -163,6 +164,7 @@ impl StreamAead {
             space = rest;
             let whole = reading.whole(len);
             if whole.is_none() {
+                copies::count(Place::Gather, data.len());
                 reading.fill(data);
             }
             self.key.seal(&nonces.next(left == 0), ad, whole, data, tag)?;
@@ -190,6 +192,7 @@ impl StreamAead {
             space = rest;
             let whole = reading.whole(data.len());
             if whole.is_none() {
+                copies::count(Place::Gather, data.len());
                 reading.fill(data);
             }
             let mut tag = [0; TAG];

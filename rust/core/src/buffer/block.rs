@@ -1,7 +1,7 @@
 //! The pool's own memory: initialised always, and whole pages from [`PAGED`] bytes on.
 //!
-//! Large blocks are mapped, not allocated: they begin on a page, which direct I/O wants; they cost nothing until they are
-//! touched, which an aligned and zeroed allocation would; and they leave the process at once when they are freed.
+//! Large blocks are mapped, not allocated: they begin on a page, which direct I/O wants; they cost nothing until they
+//! are touched, which an aligned and zeroed allocation would; and they leave the process at once when they are freed.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
@@ -81,7 +81,7 @@ mod tests {
             assert_eq!(block.len(), len);
             assert!(block.as_slice().iter().all(|&byte| byte == 0));
             block.as_mut_slice().fill(7);
-            assert!(len < PAGED || block.as_slice().as_ptr() as usize % 4096 == 0);
+            assert!(len < PAGED || (block.as_slice().as_ptr() as usize).is_multiple_of(4096));
         }
     }
 

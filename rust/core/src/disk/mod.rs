@@ -9,10 +9,10 @@
 //! no transfer ends within a page unless the data do. (A loop over `read` drifts: one call moves at most 2 GiB less
 //! *one page*, and whoever asks for 2 GiB less one byte is 4095 bytes off for good.)
 //!
-//! Rejected: mapping files, which turns a failing disk into SIGBUS and a truncated file likewise; an async runtime, which
-//! would bring its own scheduler to a loop of one file; `splice`, which avoids copies of bytes that nobody looks at, but
-//! ours are compressed or encrypted on their way; registered buffers and descriptors, which gain nothing at pieces of a
-//! mebibyte; registering signals to interrupt blocked threads, which a library must not do to its host.
+//! Rejected: mapping files, which turns a failing disk into SIGBUS and a truncated file likewise; an async runtime,
+//! which would bring its own scheduler to a loop of one file; `splice`, which avoids copies of bytes that nobody looks
+//! at, but ours are compressed or encrypted on their way; signals to interrupt blocked threads, which a library must
+//! not do to its host.
 
 mod job;
 mod reader;

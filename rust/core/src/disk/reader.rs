@@ -70,10 +70,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens `fd` for reading; the descriptor remains the caller's. Nothing is read before the first [`next`](Self::next).
+    /// Opens `fd` for reading; the descriptor remains the caller's. Nothing is read before the first
+    /// [`next`](Self::next).
     ///
     /// # Errors
-    /// A piece that is no whole number of pages; a descriptor that cannot be read, or has no offsets where one is asked for.
+    /// A piece that is no whole number of pages; a descriptor that cannot be read, or has no offsets where one is asked
+    /// for.
     pub fn new(pool: &Arc<Pool>, fd: RawFd, how: Reading) -> Result<Self, Trouble> {
         let page = page_size();
         if how.piece == 0 || how.piece > LARGEST || !how.piece.is_multiple_of(page) {

@@ -1,9 +1,9 @@
 //! Jobs on threads of our own, or on the caller's: where io_uring is not to be had, and for all that is read or written
 //! in order.
 //!
-//! A thread that waits for a pipe waits for the bell of [`Stop`] too, so that cancelling needs neither signals nor a pipe
-//! that is switched to non-blocking under the feet of others who share it. Each call moves only what there is (or fits)
-//! now: once inside a blocking write the kernel would not listen any more.
+//! A thread that waits for a pipe waits for the bell of [`Stop`] too, so that cancelling needs neither signals nor a
+//! pipe that is switched to non-blocking under the feet of others who share it. Each call moves only what there is (or
+//! fits) now: once inside a blocking write the kernel would not listen any more.
 
 use super::job::{Carrier, Job};
 use super::stop::Stop;

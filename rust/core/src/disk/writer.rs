@@ -125,7 +125,8 @@ impl Writer {
             let inner = inner.as_mut().filter(|_| !self.stop.is_stopped()).ok_or(CANCELLED)?;
             let done = work(inner);
             self.direct.store(inner.target.is_direct(), Ordering::Relaxed);
-            done
+            // What was withdrawn meanwhile must not pass for written.
+            if self.stop.is_stopped() { Err(CANCELLED.into()) } else { done }
         })
     }
 

@@ -147,8 +147,12 @@ def _batch(incoming: Incoming, lines: int) -> bytes | None:
     text = text[: lines * (COLUMNS + len(end))]
     if not _is_alike(text, lines, end):
         return None
-    raw = _decoded(text.replace(end, b""))
-    if raw is None or len(raw) != lines * LINE:
+    try:
+        raw = binascii.a2b_base64(text.replace(end, b""), strict_mode=True)
+    except ValueError:
+        return None
+    # As many bytes as that leave no room for padding, and no bits over: it is canonical.
+    if len(raw) != lines * LINE:
         return None
     incoming.skip(len(text))
     return raw

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from acrypto.streams.age.recipients import Recipient
     from acrypto.streams.stage import Piece, Work
 
-#: Chunks that are sealed by one operation: enough that the hand-over costs nothing beside them.
-CHUNKS = 16
+#: Chunks that are sealed by one operation: enough that the hand-over costs nothing beside them, and one less than would
+#: make the result, with its tags, a little longer than a buffer of the pool.
+CHUNKS = 15
 OPERATION = CHUNKS * keys.CHUNK
 
 

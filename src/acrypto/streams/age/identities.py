@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from acrypto import _core
 from acrypto.model.errors import AcryptoError, AuthenticationError, CorruptInput, LimitExceeded, UsageError
 from acrypto.streams.age.format import decode
-from acrypto.streams.age.keys import FILE_KEY_LEN, TAG_LEN, WRAP, WRAP_NONCE, check_header, wipe
+from acrypto.streams.age.keys import FILE_KEY_LEN, TAG_LEN, WRAP, WRAP_NONCE, Secret, check_header, wipe
 from acrypto.streams.age.recipients import (
     KEY_LEN,
     SALT_LEN,
@@ -79,7 +79,7 @@ class X25519Identity:
     """
 
     def __init__(self, secret: BytesLike) -> None:
-        self._secret = bytearray(secret)
+        self._secret = Secret(secret)
         if len(self._secret) != KEY_LEN:
             raise UsageError(f"a secret key of {len(self._secret)} bytes; X25519 has {KEY_LEN}")
         self.recipient = X25519Recipient(x25519_public(self._secret))
@@ -98,7 +98,7 @@ class X25519Identity:
         """
         try:
             hrp, secret = _core.bech32_decode(text)
-        except AcryptoError:
+        except (AcryptoError, UnicodeError):
             raise UsageError("not an identity (AGE-SECRET-KEY-1...): malformed, or with a typing error") from None
         if hrp != HRP or len(secret) != KEY_LEN:
             wipe(secret)

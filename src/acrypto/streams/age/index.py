@@ -2,150 +2,137 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from acrypto.model.errors import AuthenticationError, CorruptInput, UsageError
+from acrypto import _core
+from acrypto.model.errors import AuthenticationError, CorruptInput
 from acrypto.streams.age import armor, format, keys
 from acrypto.streams.age.identities import identities_of, unwrapped
+from acrypto.streams.units import LIKED, Index, NotIndexed, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from typing_extensions import Buffer as BytesLike
 
-    from acrypto._core import Buffer, Operation
+    from acrypto._core import Buffer, Operation, Transform
     from acrypto.layer.layer import Layer
     from acrypto.streams.age.format import Header
     from acrypto.streams.age.identities import Identity
-
-    #: Bytes of the file: from an offset, so many; fewer only where it ends.
-    ReadAt = Callable[[int, int], BytesLike]
+    from acrypto.streams.place import Place
 
 #: Bytes that most headers fit in.
 FIRST_LOOK = 4096
+#: Chunks of a unit.
+CHUNKS = LIKED // keys.CHUNK
+SIZE = CHUNKS * keys.CHUNK
+LENGTH = CHUNKS * keys.SEALED
 
 
-class Chunks(NamedTuple):
-    """Chunks in a row.
-
-    Attributes:
-        start: of their plaintext, in the contents.
-        size: of their plaintext.
-        offset: of the first of them in the file.
-        length: of them in the file.
-        nonce: of the first of them.
-    """
-
-    start: int
-    size: int
-    offset: int
-    length: int
-    nonce: bytes
-
-
-class AgeIndex:
-    """The chunks of a binary age file. Whoever makes one has proved that the file ends where it should.
-
-    Immutable; shareable between threads as far as `read_at` is.
+class AgeIndex(Index):
+    """Units are some chunks each, all where arithmetic says. Whoever has one knows that the file ends where it should.
 
     Args:
-        layer: whose engines decrypt.
-        read_at: reads the file.
-        file_size: bytes of the file.
+        place: the file; binary, for an armored one is read from its beginning only.
         identities: who reads, as of `Decrypt`.
         passphrase: likewise.
 
-    Attributes:
-        size: bytes of the contents.
-
     Raises:
-        CorruptInput: not an age file, armored, malformed or truncated.
-        AuthenticationError: no identity opens it, or it was changed; the end of it, too.
+        CorruptInput: not an age file, malformed or truncated.
+        AuthenticationError: no identity opens it, or its header or its end was changed.
+        LimitExceeded: its passphrase asks for more work than is allowed.
+        NotIndexed: it is armored.
         UsageError: no identity.
     """
 
+    format = "age"
+
     def __init__(
         self,
-        layer: Layer,
-        read_at: ReadAt,
-        file_size: int,
+        place: Place,
         identities: Iterable[Identity | str] = (),
         *,
         passphrase: str | BytesLike | None = None,
     ) -> None:
-        self._read_at = read_at
-        header = self._header(file_size)
+        super().__init__(place)
+        header = self._header()
         file_key = unwrapped(header, identities_of(identities, passphrase))
-        nonce = bytes(read_at(header.length, keys.NONCE_LEN))
-        self._payload = header.length + keys.NONCE_LEN
-        sealed = file_size - self._payload
         try:
+            nonce = place.read(header.length, keys.NONCE_LEN)
             if len(nonce) < keys.NONCE_LEN:
-                raise CorruptInput(f"truncated at offset {file_size}", file_size)
-            key = keys.payload_key(file_key, nonce)
+                raise CorruptInput(f"truncated at offset {place.size}", place.size)
+            self._key = keys.payload_key(file_key, nonce)
         finally:
             keys.wipe(file_key)
-        try:
-            self._transform = layer.transform(keys.STREAM, key=key, unit=keys.CHUNK)
-        finally:
-            keys.wipe(key)
-        #: Of the last chunk.
+        self._payload = header.length + keys.NONCE_LEN
+        sealed = place.size - self._payload
+        #: The number of the last chunk.
         self._last = (sealed - 1) // keys.SEALED if sealed > 0 else 0
         rest = sealed - self._last * keys.SEALED
         if rest < keys.TAG_LEN or (rest == keys.TAG_LEN and self._last):
-            raise CorruptInput(f"truncated, or with an empty final chunk, at offset {file_size}", file_size)
-        self.size = sealed - (self._last + 1) * keys.TAG_LEN
+            raise CorruptInput(f"truncated, or with an empty final chunk, at offset {place.size}", place.size)
+        self._size = sealed - (self._last + 1) * keys.TAG_LEN
         self._check_end()
 
-    def _header(self, file_size: int) -> Header:
+    def __del__(self) -> None:
+        key = getattr(self, "_key", None)
+        if key is not None:
+            keys.wipe(key)
+
+    def _header(self) -> Header:
         look = FIRST_LOOK
         while True:
-            head = bytes(self._read_at(0, look))
+            head = self.place.read(0, look)
             if head.lstrip(armor.SPACES).startswith(armor.BEGIN[:1]):
-                raise CorruptInput("armored: only binary age files are read at any place, at offset 0", 0)
-            header = format.parse(head, ended=len(head) >= file_size or len(head) < look)
+                raise NotIndexed("armored age data")
+            header = format.parse(head, ended=len(head) < look)
             if header is not None:
                 return header
             look *= 4
 
     def _check_end(self) -> None:
         # Without this, a file that was cut at a chunk's end would have a size that nobody gave it.
-        last = self.chunks(self.size, 0)
+        offset = self._payload + self._last * keys.SEALED
+        data = self.place.read(offset, keys.SEALED)
         try:
-            self.open(last, self._read_at(last.offset, last.length)).wait()
+            _core.decrypt(keys.STREAM, self._key, keys.chunk_nonce(self._last, is_final=True), data, unit=keys.CHUNK)
         except AuthenticationError:
-            told = f"authentication of the final chunk, at offset {last.offset}, failed"
-            raise AuthenticationError(told) from None
+            raise AuthenticationError(f"authentication of the final chunk, at offset {offset}, failed") from None
 
-    def chunks(self, start: int, size: int) -> Chunks:
-        """The chunks that hold a part of the contents, and at least one.
+    def size(self) -> int:
+        """Bytes of content in all."""
+        return self._size
 
-        Args:
-            start: of the part, at most the size of the contents.
-            size: of the part; what reaches beyond the end is left out.
+    def find(self, offset: int) -> int | None:
+        """The number of the unit that holds the byte there; None behind the end."""
+        return offset // SIZE if offset < self._size else None
+
+    def unit(self, number: int) -> Unit | None:
+        """A unit by its number; None behind the last."""
+        offset = number * SIZE
+        size = min(SIZE, self._size - offset)
+        if size <= 0:
+            return None
+        length = size + -(-size // keys.CHUNK) * keys.TAG_LEN
+        return Unit(self._payload + number * LENGTH, length, offset, size)
+
+    def transform(self, layer: Layer) -> Transform:
+        """Opens chunks."""
+        return layer.transform(keys.STREAM, key=self._key, unit=keys.CHUNK)
+
+    def decode(self, layer: Layer, number: int, unit: Unit, source: bytes) -> Operation[Buffer]:
+        """Starts to decrypt a unit."""
+        is_final = unit.offset + unit.size == self._size
+        return self._transform_of(layer).decrypt(keys.chunk_nonce(number * CHUNKS, is_final=is_final), source)
+
+    def content(self, number: int, unit: Unit, operation: Operation[Buffer]) -> Buffer:
+        """Waits for the content of a unit.
 
         Raises:
-            UsageError: it starts before or behind the contents.
+            AuthenticationError: it was changed; nothing of it is given.
         """
-        if not 0 <= start <= self.size:
-            raise UsageError(f"start is {start}; it must be 0 to {self.size}")
-        first = min(start // keys.CHUNK, self._last)
-        end = min(start + size, self.size)
-        last = min(max((end - 1) // keys.CHUNK, first), self._last)
-        plain = first * keys.CHUNK
-        offset, count = self._payload + first * keys.SEALED, last + 1 - first
-        plain_size = min(count * keys.CHUNK, self.size - plain)
-        nonce = keys.chunk_nonce(first, is_final=last == self._last)
-        return Chunks(plain, plain_size, offset, plain_size + count * keys.TAG_LEN, nonce)
-
-    def open(self, chunks: Chunks, data: BytesLike | list[memoryview]) -> Operation[Buffer]:
-        """Starts to decrypt chunks.
-
-        Args:
-            chunks: as `chunks` gave them.
-            data: what the file holds there, in one piece or several; borrowed until the operation has ended.
-
-        Returns:
-            Their plaintext, of which nothing is given unless all of it is authentic.
-        """
-        return self._transform.decrypt(chunks.nonce, data)
+        try:
+            return super().content(number, unit, operation)
+        except AuthenticationError:
+            told = f"authentication of the chunks from offset {unit.start} on failed"
+            raise AuthenticationError(told) from None

@@ -27,6 +27,13 @@ WRAP = "chacha20-poly1305"
 WRAP_NONCE = bytes(12)
 
 
+class Secret(bytearray):
+    """Bytes that are overwritten when they are let go of."""
+
+    def __del__(self) -> None:
+        self[:] = bytes(len(self))
+
+
 def wipe(secret: bytearray) -> None:
     """Overwrites a secret."""
     secret[:] = bytes(len(secret))

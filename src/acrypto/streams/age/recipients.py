@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from acrypto import _core
 from acrypto.model.errors import AcryptoError, AuthenticationError, UsageError
 from acrypto.streams.age.format import Stanza, encode
-from acrypto.streams.age.keys import FILE_KEY_LEN, WRAP, WRAP_NONCE, wipe
+from acrypto.streams.age.keys import FILE_KEY_LEN, WRAP, WRAP_NONCE, Secret, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ class X25519Recipient:
             raise UsageError("an identity, which is secret, as recipient: its public half (age1...) is wanted")
         try:
             hrp, share = _core.bech32_decode(text)
-        except AcryptoError:
+        except (AcryptoError, UnicodeError):
             raise UsageError("not a recipient (age1...): malformed, or with a typing error") from None
         if hrp != HRP or len(share) != KEY_LEN:
             kind = hrp if hrp.isprintable() and hrp.islower() else "another type"
@@ -154,9 +154,9 @@ class ScryptRecipient:
         wipe(self._passphrase)
 
 
-def secret_of(passphrase: str | BytesLike) -> bytearray:
+def secret_of(passphrase: str | BytesLike) -> Secret:
     """A passphrase as bytes of its own."""
-    secret = bytearray(passphrase.encode() if isinstance(passphrase, str) else passphrase)
+    secret = Secret(passphrase.encode() if isinstance(passphrase, str) else passphrase)
     if not secret:
         raise UsageError("the passphrase is empty")
     return secret

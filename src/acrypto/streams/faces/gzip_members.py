@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer as BytesLike
 
 #: What is read at a time: first, for the many small files, and then.
-_FIRST, _BLOCK = 16 << 10, 128 << 10
+FIRST, _BLOCK = 16 << 10, 128 << 10
 _HEADER_CHECK, _EXTRA, _NAME, _COMMENT = 2, 4, 8, 16
 #: Without a limit: the caller asks for as much as the caller wants.
 ENDLESS = (1 << 63) - 1
@@ -40,13 +40,14 @@ class Compressed:
     """The compressed bytes of a file that were not consumed yet.
 
     Args:
-        file: with a `read`; and a `seek` to go back.
+        file: with a `read`.
+        ahead: what was read of it already.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], ahead: bytes = b"") -> None:
         self._file = file
-        self._ahead = memoryview(b"")
-        self._next = _FIRST
+        self._ahead = memoryview(ahead)
+        self._next = _BLOCK if ahead else FIRST
 
     def take(self, nbytes: int) -> bytes:
         """Exactly that many bytes.
@@ -104,6 +105,10 @@ def read_header(data: Compressed) -> int | None:
     block = data.block()
     if not len(block):
         return None
+    ordinary = format.header_len(block)
+    if ordinary is not None:
+        data.put_back(block[ordinary:])
+        return int.from_bytes(block[4:8], "little")
     data.put_back(block)
     try:
         magic = data.take(2)

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from acrypto.model.errors import AcryptoError, CorruptInput
 from acrypto.streams import shared
-from acrypto.streams.faces.gzip_members import ENDLESS, Compressed, Members, decompress
+from acrypto.streams.faces.gzip_members import ENDLESS, FIRST, Compressed, Members, decompress
 from acrypto.streams.gzip import format
 
 if TYPE_CHECKING:
@@ -126,15 +126,12 @@ class Reader(io.RawIOBase):
     # ---- On all cores
 
     def _begin(self) -> None:
-        if self._size_left() >= LARGE:
-            first = self._file.read(LARGE)
-            length = format.header_len(memoryview(first))
-            if length is not None:
-                self.mtime = int.from_bytes(first[4:8], "little")
-                self._flow(first)
-                return
-            self._file.seek(self._start or 0)
-        self._members = Members(Compressed(self._file))
+        first = self._file.read(FIRST)
+        if len(first) == FIRST and self._size_left() >= LARGE and format.header_len(memoryview(first)) is not None:
+            self.mtime = int.from_bytes(first[4:8], "little")
+            self._flow(first)
+            return
+        self._members = Members(Compressed(self._file, first))
 
     def _position(self) -> int | None:
         try:

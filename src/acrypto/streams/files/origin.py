@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,9 @@ class Origin:
             self._descriptor: int | None = os.open(self.name, os.O_RDONLY | os.O_CLOEXEC)
             self._owned = self._descriptor
         else:
-            self._descriptor = descriptor_of(file)
+            # What a pipe's reader has buffered is not to be had from its descriptor.
+            buffered_pipe = isinstance(file, io.BufferedReader) and not file.seekable()
+            self._descriptor = None if buffered_pipe else descriptor_of(file)
         try:
             self._find_place()
         except BaseException:

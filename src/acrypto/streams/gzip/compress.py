@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acrypto import _core
 from acrypto.model.errors import InternalError
 from acrypto.streams import steps
-from acrypto.streams.gzip import crc, format
+from acrypto.streams.gzip import format
 from acrypto.streams.stage import regrouped
 from acrypto.streams.window import ordered
 
@@ -52,7 +53,7 @@ def compress(
         if completion is None or completion.checksum is None:
             raise InternalError("a part came without its checksum")
         work.tally.ran(operation)
-        checksum = crc.combine(checksum, completion.checksum, nbytes)
+        checksum = _core.zlib_crc32_combine(checksum, completion.checksum, nbytes)
         size += nbytes
         yield format.prelude(len(part))
         yield part

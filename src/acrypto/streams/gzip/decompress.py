@@ -17,7 +17,7 @@ from acrypto.model.errors import CorruptInput, LimitExceeded
 from acrypto.streams import sequential, steps
 from acrypto.streams.bgzf import format as bgzf
 from acrypto.streams.bgzf.decompress import Runs
-from acrypto.streams.gzip import crc, format
+from acrypto.streams.gzip import format
 from acrypto.streams.window import Window
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class _Member:
     # ---- Both
 
     def _took(self, part: Buffer, checksum: int) -> None:
-        self._checksum = crc.combine(self._checksum, checksum, len(part))
+        self._checksum = _core.zlib_crc32_combine(self._checksum, checksum, len(part))
         self._size += len(part)
         self._recent.append(part)
         self._recent_len += len(part)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acrypto import _core
 from acrypto.streams import steps
-from acrypto.streams.gzip import crc, format
+from acrypto.streams.gzip import format
 from acrypto.streams.sequential import corrupt
 from acrypto.streams.units import Index, NotIndexed
 
@@ -37,7 +38,7 @@ class _Member:
             return True
         whole = 0
         for at, size in enumerate(self.sizes):
-            whole = crc.combine(whole, self.found[at], size)
+            whole = _core.zlib_crc32_combine(whole, self.found[at], size)
         return whole == self.checksum
 
 

@@ -1,0 +1,123 @@
+"""`acrypto run`, `--digest` and what is told on the way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import COMMAND, Run
+from tests.interop.peers import run as peer
+from tests.streams.memory import mixed
+
+DATA = mixed(3_000_000)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data"
+    path.write_bytes(DATA)
+    return path
+
+
+def test_stages_run_in_one_pass_and_back(acrypto: Run, data: Path) -> None:
+    """What zstd and age make of it one after the other, the peers read."""
+    acrypto("keygen", "-o", "key")
+    public = acrypto("keygen", "-y", "key").stdout.decode().strip()
+    acrypto("run", f"zstd:3 | age:-r {public}", "data", "out")
+    plain = subprocess.run(
+        "age -d -i key out | zstd -dc", shell=True, cwd=data.parent, capture_output=True, check=True
+    ).stdout
+    assert plain == DATA
+    acrypto("run", "decrypt:-i key|decompress", "out", "back")
+    assert (data.parent / "back").read_bytes() == DATA
+    assert acrypto("run", "decrypt:-i key | decompress:zstd", stdin=open(data.parent / "out", "rb")).stdout == DATA  # noqa: SIM115
+
+
+def test_digests_of_both_sides_and_in_between(acrypto: Run, data: Path) -> None:
+    """Lines that `digest --check` and sha256sum read; one object with --json."""
+    told = acrypto("run", "digest:sha256 | gzip:1", "data", "data.gz", "--digest", "sha256").stdout
+    assert acrypto("digest", "--check", stdin=None, input=told).stdout == b"data: OK\ndata.gz: OK\n"
+    assert peer("sha256sum -c -", told, cwd=data.parent) == b"data: OK\ndata.gz: OK\n"
+    row = json.loads(acrypto("compress", "data", "-c", "--json", "--digest", "crc32", "--digest", "sha256").stderr)
+    packed = acrypto("compress", "data", "-c").stdout
+    assert row["digests"]["in"]["sha256"] == hashlib.sha256(DATA).hexdigest()
+    assert row["digests"]["out"]["sha256"] == hashlib.sha256(packed).hexdigest()
+    assert list(row["digests"]["in"]) == ["crc32", "sha256"]
+
+
+def test_discarding_checks_and_writes_nothing(acrypto: Run, data: Path) -> None:
+    data.with_name("data.gz").write_bytes(gzip.compress(DATA))
+    done = acrypto("run", "--discard", "decompress | digest:sha256", "data.gz", "--json")
+    assert json.loads(done.stdout)["bytes_out"] == len(DATA)
+    assert sorted(os.listdir(data.parent)) == ["data", "data.gz"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ("", "empty stage"),
+        ("gzip |", "empty stage"),
+        ("nonsense", "'nonsense'"),
+        ("gzip:fast", "level is 'fast'"),
+        ("gzip:99", "99"),
+        ("digest", "digest:sha256"),
+        ("digest:nonsense", "nonsense"),
+        ("decompress:nonsense", "nonsense"),
+        ("age", "recipient"),
+        ("age:-r nonsense", "-r"),
+        ("decrypt:--nonsense", "--nonsense"),
+    ],
+)
+def test_wrong_stages_are_told_and_no_file_is_made(acrypto: Run, data: Path, stages: str, told: str) -> None:
+    assert told in acrypto("run", stages, "data", "out", code=2).stderr.decode()
+    assert os.listdir(data.parent) == ["data"]
+
+
+def test_a_secret_in_the_wrong_place_is_not_repeated(acrypto: Run, data: Path) -> None:
+    secret = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ"
+    for stages in (f"age:{secret}", f"age:-r {secret}", f"decrypt:{secret}"):
+        assert secret not in acrypto("run", stages, "data", "out", code=2).stderr.decode()
+
+
+def test_progress_events_for_machines(acrypto: Run, data: Path) -> None:
+    """One object a line on standard error, the account on standard output; never more bytes than there are."""
+    large = data.with_name("large")
+    with large.open("wb") as file:
+        file.truncate(1 << 30)
+    done = acrypto("run", "gzip:6 | digest:sha1", "large", "out", "--json", "-T", "1")
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert json.loads(done.stdout)["bytes_in"] == 1 << 30
+    for event in events:
+        assert event["event"] == "progress"
+        assert 0 < event["bytes_in"] <= event["total"] == 1 << 30
+        assert event["seconds_left"] >= 0
+
+
+def test_progress_is_drawn_on_a_terminal(data: Path) -> None:
+    large = data.with_name("large")
+    with large.open("wb") as file:
+        file.truncate(2 << 30)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "run", "gzip:6|digest:sha1", "large", "out", "-T", "1"], cwd=data.parent, stderr=theirs
+    ) as done:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # the terminal is gone with the process
+                break
+            if not piece:
+                break
+            shown += piece
+    os.close(ours)
+    assert done.returncode == 0
+    assert b"large" in shown
+    assert b"MB/s" in shown
