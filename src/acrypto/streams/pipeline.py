@@ -39,7 +39,7 @@ class Pipeline:
             None, to measure or to digest only.
         tally: the account to keep.
         in_flight: source bytes in flight in all stages; one operation of each always fits.
-        piece: bytes read at a time: a power of two, at least a page; by default what the first stage likes.
+        piece: bytes read at a time: a multiple of a page; by default what the first stage likes.
         ahead: pieces read ahead.
         behind: bytes accepted by the sink and not written yet; one piece always fits.
         direct: reads and writes files past the page cache where their file system allows it.
@@ -66,8 +66,8 @@ class Pipeline:
         via: str = "auto",
         overwrite: bool = True,
     ) -> None:
-        if piece is not None and (piece < PAGE or piece & (piece - 1)):
-            raise UsageError(f"piece is {piece}; a power of two of at least {PAGE} bytes is wanted")
+        if piece is not None and (piece < PAGE or piece % PAGE):
+            raise UsageError(f"piece is {piece}; a multiple of {PAGE} bytes is wanted")
         for name, value in (("in_flight", in_flight), ("ahead", ahead), ("behind", behind)):
             if value < 1:
                 raise UsageError(f"{name} is {value}, and must be at least 1")

@@ -43,7 +43,7 @@ class Stage(Protocol):
 
     @property
     def piece(self) -> int:
-        """The size of pieces that it likes best, in bytes: a power of two, at least a page."""
+        """The size of pieces that it likes best, in bytes: a multiple of a page."""
 
     def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
         """What becomes of the pieces."""
@@ -64,8 +64,8 @@ class Work:
         most_bytes: source bytes in flight; one operation always fits.
 
     Attributes:
-        mode: of its operations: "inline" where this thread's CPU is all there is, so that handing them to a worker gains
-            nothing; else "queued".
+        mode: of its operations: "inline" where this thread's CPU is all there is, and handing over would gain nothing;
+            else "queued".
         digests: what the stage computed beside its output, as (algorithm, digest).
         bytes_in: that it took.
         bytes_out: that it gave.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acrypto import _core
-from acrypto.streams import stage
 from acrypto.streams.age import armor as text
 from acrypto.streams.age import format, keys
 from acrypto.streams.age.recipients import recipients_of, wrapped
@@ -60,7 +59,7 @@ class Encrypt:
     @property
     def piece(self) -> int:
         """The size of pieces that it likes best, in bytes."""
-        return stage.PIECE
+        return OPERATION
 
     def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
         """The encrypted file."""
