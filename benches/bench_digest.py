@@ -10,9 +10,11 @@ import os
 import random
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from measure import PYTHON, Report, command, median, tool
+import measure
+from measure import PYTHON, Report, command, tool
 
 MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", "1024"))
 ROUNDS = 9
@@ -20,6 +22,7 @@ SMALL, SPARSE = 20_000, 8 << 30
 ACRYPTO = str(Path(PYTHON).parent / "acrypto")
 #: Most that a run may have in memory; mapped pages count.
 RSS = 96.0
+compare = partial(measure.compare, rounds=ROUNDS, rss=RSS)
 
 
 def make_input(folder: Path) -> tuple[str, str, str]:
@@ -36,20 +39,6 @@ def make_input(folder: Path) -> tuple[str, str, str]:
     with open(sparse, "wb") as out:
         out.truncate(SPARSE)
     return str(large), str(small), str(sparse)
-
-
-def compare(report: Report, what: str, ours: list[str], peer: list[str], *, least: float | None) -> None:
-    """One row, runs in turns; `least` is the mark: the peer's time over ours."""
-    samples: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
-    for _ in range(ROUNDS):
-        samples["ours"].append(command(ours))
-        samples["peer"].append(command(peer))
-    report.raw[what] = {"ours": ours, "peer": peer, "samples": samples}
-    a, b = (median([sample["wall"] for sample in samples[who]]) for who in ("ours", "peer"))
-    mark = "" if least is None else f">= {least:.2f} x"
-    report.add(what, a, "s", mark=mark, met=None if least is None else b / a >= least, peer=b)
-    peak, peer_peak = (max(sample["rss_mib"] for sample in samples[who]) for who in ("ours", "peer"))
-    report.add("  peak memory of it", peak, "MiB", mark=f"<= {RSS:.0f} MiB", met=peak <= RSS, peer=peer_peak)
 
 
 def main() -> None:

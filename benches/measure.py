@@ -152,3 +152,41 @@ def median(samples: list[float]) -> float:
 
 
 PYTHON = sys.executable
+
+
+def compare(
+    report: Report,
+    what: str,
+    ours: list[str],
+    peer: list[str],
+    *,
+    least: float | None,
+    rounds: int,
+    rss: float | None = None,
+    before: Callable[[], object] = lambda: None,
+) -> None:
+    """Two rows: time and peak memory of our command and the peer's, run in turns.
+
+    Args:
+        report: where the rows go.
+        what: the first row's name.
+        ours: our command.
+        peer: the peer's.
+        least: the mark: the peer's time over ours; None for none.
+        rounds: runs of each.
+        rss: the most MiB that ours may have in memory.
+        before: called before every run.
+    """
+    samples: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
+    for _ in range(rounds):
+        for who, argv in (("ours", ours), ("peer", peer)):
+            before()
+            samples[who].append(command(argv))
+    shown = [[Path(word).name if word.startswith("/") else word for word in argv] for argv in (ours, peer)]
+    report.raw[what] = {"ours": shown[0], "peer": shown[1], "samples": samples}
+    a, b = (median([sample["wall"] for sample in samples[who]]) for who in ("ours", "peer"))
+    mark = "" if least is None else f">= {least:.2f} x"
+    report.add(what, a, "s", mark=mark, met=None if least is None else b / a >= least, peer=b)
+    peak, peer_peak = (max(sample["rss_mib"] for sample in samples[who]) for who in ("ours", "peer"))
+    mark = "" if rss is None else f"<= {rss:.0f} MiB"
+    report.add("  peak memory of it", peak, "MiB", mark=mark, met=None if rss is None else peak <= rss, peer=peer_peak)

@@ -8,7 +8,7 @@ import sys
 import pytest
 from tests.cli.conftest import Run
 
-from acrypto.cli.main import COMMANDS
+from acrypto.cli.commands import COMMANDS
 
 pytestmark = pytest.mark.slow  # each test starts processes
 

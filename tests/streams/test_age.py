@@ -12,6 +12,7 @@ from tests.streams.age_files import CHUNK, FILE_KEY, NONCE, SECRET, good
 from tests.streams.age_runs import cut, outcome, run
 
 import acrypto
+from acrypto.engines.faulty import Fault, Faulty
 from acrypto.streams import flow
 from acrypto.streams.age import (
     AgeIndex,
@@ -137,6 +138,19 @@ def test_a_payload_is_what_another_writer_makes_of_it(layer: acrypto.Layer) -> N
             for size in (77_777, 1 << 20, len(ALL)):
                 work = flow.works(each, Tally(), [Encrypt([IDENTITY.recipient])])[0]
                 assert b"".join(map(bytes, sealed(work, transform, iter(cut(ALL, size))))) == right
+
+
+@pytest.mark.parametrize("kind", ["die", "fail", "delay", "refuse"])
+def test_an_engine_that_fails_in_mid_stream_changes_nothing(kind: str) -> None:
+    right = good(ALL)
+    fault = Fault(kind, after=1, every=2, times=5, seconds=0.001)
+    with acrypto.open([Faulty(fault), "software"]) as unlucky:
+        work = flow.works(unlucky, Tally(), [Encrypt([IDENTITY.recipient])])[0]
+        transform = unlucky.transform(STREAM, key=payload_key(bytearray(FILE_KEY), NONCE))
+        payload = b"".join(map(bytes, sealed(work, transform, iter(cut(ALL, 77_777)))))
+        assert payload == right.data[len(good(b"").data) - 16 :]
+    with acrypto.open([Faulty(fault), "software"]) as unlucky:
+        assert run(unlucky, Decrypt([IDENTITY]), cut(right.data, 99_991)) == ALL
 
 
 def test_a_first_message_and_others() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from hypothesis import given as any_of
+from hypothesis import strategies as st
 from tests.streams.age_files import (
     CHUNK,
     FILE_KEY,
@@ -314,3 +316,20 @@ def test_a_file_of_the_kit_opens(layer: acrypto.Layer) -> None:
     given, error = outcome(layer, Decrypt([identity]), text.encode())
     assert error is None
     assert hashlib.sha256(given).hexdigest() == "013f54400c82da08037759ada907a8b864e97de81c088a182062c4b5622fd2ab"
+
+
+@any_of(st.data())
+def test_whatever_is_done_to_a_file_ends_in_an_error_for_that(layer: acrypto.Layer, data: st.DataObject) -> None:
+    """Or in the same contents, where what was changed belongs to somebody else's stanza; never in others."""
+    file = begun().x25519().args("other", "x").body(bytes(60)).mac().payload(b"age" * 100)
+    right = data.draw(st.sampled_from([file.data, file.armored()]))
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(right))] * 2)))
+    patch = data.draw(st.one_of(st.binary(max_size=20), st.just(right[start:stop] * 2)))
+    edited = right[:start] + patch + right[stop:]
+    given, error = outcome(layer, BOTH, edited)
+    assert isinstance(error, CorruptInput | AuthenticationError | LimitExceeded | None)
+    if error is None:
+        assert given == b"age" * 100
+        assert edited.strip() == right.strip() or right.startswith(b"-")
+    else:
+        assert given == b""

@@ -144,7 +144,7 @@ def encryption(
     if with_passphrase and found:
         raise click.UsageError("a passphrase goes alone: whoever knows it could have written the file")
     if not with_passphrase and not found:
-        raise click.UsageError("nobody could read the result: -r, -R, -i or -p says who may")
+        raise click.UsageError("no recipient, so nobody could read the result: -r, -R, -i or -p names one")
     if with_passphrase:
         secret = _passphrase(passphrase_file, passphrase_fd) or asked("Passphrase", twice=True)
         try:
