@@ -44,19 +44,19 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    r"""Send IN through STAGES to OUT in one pass, on all cores and in bounded memory.
+    """Send IN through STAGES to OUT in one pass, on all cores and in bounded memory.
 
     STAGES are separated by |, and need quotes: "zstd:3 | age:-r age1..." or "decrypt:-i key.txt | decompress".
 
     \b
-    gzip, zstd, lz4, or any algorithm that compresses; a level behind a colon
-    decompress      gzip, zstd, lz4 by the first bytes; another one behind a colon
+    gzip, bgzf, zstd, lz4, or any algorithm that compresses; a level behind a colon
+    decompress      gzip, bgzf, zstd, lz4 by the first bytes; others behind a colon
     age             encrypt; behind the colon -r, -R, -i, -p, --armor of `encrypt`
     decrypt         decrypt; behind the colon -i, -p of `decrypt`
     digest          digests of what flows by, behind a colon: digest:sha256,blake3
 
     IN and OUT are files; without them, or for -, standard input and output. OUT appears only when it is whole.
-    """
+    """  # noqa: D301 - click wants the character
     if output == STDIN and not discard:
         options.refuse_terminal(force)
     with options.layer(threads) as layer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from acrypto.model.errors import UsageError
 from acrypto.streams import flow, sources, stage
+from acrypto.streams.digest import Digest
 from acrypto.streams.run import Run
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 PAGE = 4096
 
 
+def _liked(stages: Sequence[Stage]) -> int:
+    """The largest piece that one likes of those that hash what flows by first, and the one behind them."""
+    pieces = []
+    for each in stages:
+        pieces.append(each.piece)
+        if not isinstance(each, Digest):
+            break
+    return max(pieces, default=stage.PIECE)
+
+
 class Pipeline:
     """A source, stages and a sink. It may run many times where source and sink may; each run is on its own.
 
@@ -39,7 +50,7 @@ class Pipeline:
             None, to measure or to digest only.
         tally: the account to keep.
         in_flight: source bytes in flight in all stages; one operation of each always fits.
-        piece: bytes read at a time: a multiple of a page; by default what the first stage likes.
+        piece: bytes read at a time: a multiple of a page; by default what the first stages like.
         ahead: pieces read ahead.
         behind: bytes accepted by the sink and not written yet; one piece always fits.
         direct: reads and writes files past the page cache where their file system allows it.
@@ -72,7 +83,7 @@ class Pipeline:
             if value < 1:
                 raise UsageError(f"{name} is {value}, and must be at least 1")
         if piece is None:
-            piece = stages[0].piece if stages else stage.PIECE
+            piece = _liked(stages)
         self.layer = layer
         self.stages = tuple(stages)
         self._source = source

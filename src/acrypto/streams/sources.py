@@ -188,7 +188,9 @@ class ReadSource(Source):
             yield from self._read_into_ours()
             return
         while data := self._calls.outcome(self._file.read(self._piece)):
-            yield memoryview(data).cast("B")
+            view = memoryview(data).cast("B")
+            _core.count_copy("python", len(view))
+            yield view
 
     def _read_into_ours(self) -> Iterator[Piece]:
         while True:
@@ -199,6 +201,7 @@ class ReadSource(Source):
                 if not count:
                     break
                 filled += count
+            _core.count_copy("python", filled)
             if filled:
                 yield space[:filled].toreadonly()
             if filled < len(space):

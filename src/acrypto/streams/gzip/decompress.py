@@ -146,7 +146,7 @@ class _Member:
     # ---- In steps
 
     def _read_in_steps(self) -> Iterator[Piece]:
-        history = b"".join(self._recent)[-HISTORY:]
+        history = b"".join(memoryview(part)[-HISTORY:] for part in self._recent)[-HISTORY:]
         decoder = steps.decompressor(self._work.layer, "deflate", history)
         # Its checksum is made here, while the next step runs on a worker.
         for part in sequential.decompress(self._work, decoder, self._incoming):
