@@ -151,8 +151,6 @@ FAULTS = {
 }
 
 
-
-
 @each
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_on_a_schedule_change_no_byte(name: str, fault: str) -> None:

@@ -183,7 +183,10 @@ def test_a_full_disk_ends_a_file_that_is_written(
 
 def test_a_file_that_is_written_and_left_by_an_exception_is_none(layer: acrypto.Layer, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), acrypto.open_file(tmp_path / "out", "wb", format="gzip", layer=layer) as file:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        acrypto.open_file(tmp_path / "out", "wb", format="gzip", layer=layer) as file,
+    ):
         file.write(DATA)
         raise KeyboardInterrupt
     assert os.listdir(tmp_path) == ["out"]

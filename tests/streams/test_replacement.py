@@ -168,9 +168,7 @@ def test_a_symbolic_link_is_replaced_and_not_what_it_points_to(tmp_path: Path, o
     assert (tmp_path / "data").read_bytes() == b"theirs"
 
 
-def test_a_name_without_a_directory_is_one_here(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_without_a_directory_is_one_here(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for force in (False, True):
         with Replacement("new", force=force) as result:

@@ -29,13 +29,10 @@ PAGE = 4096
 
 
 def _liked(stages: Sequence[Stage]) -> int:
-    """The largest piece that one likes of those that hash what flows by first, and the one behind them."""
-    pieces = []
-    for each in stages:
-        pieces.append(each.piece)
-        if not isinstance(each, Digest):
-            break
-    return max(pieces, default=stage.PIECE)
+    """What the first stage likes that cuts its input; those that only hash what flows by take any size."""
+    cutting = next((each for each in stages if not isinstance(each, Digest)), None)
+    first = cutting or next(iter(stages), None)
+    return stage.PIECE if first is None else first.piece
 
 
 class Pipeline:
