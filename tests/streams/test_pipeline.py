@@ -307,3 +307,33 @@ def test_on_one_cpu_nothing_is_handed_over_and_the_bytes_are_the_same(layer: acr
     done = subprocess.run([sys.executable, "-c", ON_ONE_CPU], input=DATA, capture_output=True, check=True)
     expected = Pipeline(layer, DATA, [Compress("zstd"), Digest("sha256")]).drive().digests[0].value
     assert done.stdout.decode().split() == [expected.hex(), "inline"]
+
+
+class Unready(io.RawIOBase):
+    """A file that does not block, and has neither data nor room."""
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, _space: Any) -> None:
+        return None
+
+    def write(self, _data: Any) -> None:
+        return None
+
+
+def test_nothing_at_the_moment_is_not_the_end(layer: acrypto.Layer) -> None:
+    """A file that would have to be asked again is refused: no data are lost, and nobody spins."""
+    with pytest.raises(BlockingIOError, match="has no data yet"):
+        Pipeline(layer, Unready(), [], None).drive()
+    with pytest.raises(BlockingIOError, match="write took 0 of 3 bytes"):
+        Pipeline(layer, b"abc", [], Unready()).drive()
+
+
+def test_what_is_no_stage_is_refused(layer: acrypto.Layer) -> None:
+    for wrong in ("gzip", Compress):
+        with pytest.raises(acrypto.UsageError, match="is no stage"):
+            Pipeline(layer, b"", [wrong])  # type: ignore[list-item]

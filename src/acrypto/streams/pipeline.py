@@ -55,7 +55,7 @@ class Pipeline:
         overwrite: whether a file that is there may be replaced by the sink's.
 
     Raises:
-        UsageError: a size that is none.
+        UsageError: a size that is none, or a stage that is none.
     """
 
     def __init__(
@@ -79,6 +79,9 @@ class Pipeline:
         for name, value in (("in_flight", in_flight), ("ahead", ahead), ("behind", behind)):
             if value < 1:
                 raise UsageError(f"{name} is {value}, and must be at least 1")
+        for each in stages:
+            if isinstance(each, type) or not hasattr(each, "pieces"):
+                raise UsageError(f"{each!r} is no stage; one is made by Compress(...), Encrypt(...) and their like")
         if piece is None:
             piece = _liked(stages)
         self.layer = layer

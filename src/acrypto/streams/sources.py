@@ -6,6 +6,7 @@ whatever else there is gives its pieces on the thread that drives the pipeline.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -187,17 +188,23 @@ class ReadSource(Source):
         if hasattr(self._file, "readinto"):
             yield from self._read_into_ours()
             return
-        while data := self._calls.outcome(self._file.read(self._piece)):
+        while data := self._there(self._calls.outcome(self._file.read(self._piece))):
             view = memoryview(data).cast("B")
             _core.count_copy("python", len(view))
             yield view
+
+    def _there(self, given: Any) -> Any:
+        """What a read gave, which is not the end if it is nothing at the moment."""
+        if given is None:
+            raise BlockingIOError(errno.EAGAIN, "has no data yet; a source that waits for them is wanted", self.name)
+        return given
 
     def _read_into_ours(self) -> Iterator[Piece]:
         while True:
             space = memoryview(_core.Space(self._layer._native, self._piece))
             filled = 0
             while filled < len(space):
-                count = self._calls.outcome(self._file.readinto(space[filled:]))
+                count = self._there(self._calls.outcome(self._file.readinto(space[filled:])))
                 if not count:
                     break
                 filled += count

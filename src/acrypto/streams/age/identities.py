@@ -198,6 +198,8 @@ def identities_of(given: Iterable[Identity | str], passphrase: str | BytesLike |
     Raises:
         UsageError: there is none, or a text that is no identity.
     """
+    if isinstance(given, str):
+        raise UsageError("identities is one string; a list of them is wanted")
     found: list[Identity] = [X25519Identity.parse(each) if isinstance(each, str) else each for each in given]
     if passphrase is not None:
         found.append(ScryptIdentity(passphrase))

@@ -174,6 +174,8 @@ def recipients_of(given: Iterable[Recipient | str], passphrase: str | BytesLike 
     Raises:
         UsageError: there is none, a passphrase among others, or a text that is no recipient.
     """
+    if isinstance(given, str):
+        raise UsageError("recipients is one string; a list of them is wanted")
     found: list[Recipient] = [X25519Recipient.parse(each) if isinstance(each, str) else each for each in given]
     if passphrase is not None:
         found.append(ScryptRecipient(passphrase))

@@ -42,6 +42,8 @@ def decompress(work: Work, incoming: Incoming, *, bgzf_ends: bool = False) -> It
         bgzf_ends: whether BGZF blocks at the end must have an empty one as the last of them; without it a file was cut
             off, or came from another tool than those for BGZF.
 
+    Zeros behind the last member are passed over, as all gzip tools do: tapes and block devices pad with them.
+
     Raises:
         CorruptInput: with its offset in the whole of the data.
     """
@@ -62,13 +64,19 @@ def decompress(work: Work, incoming: Incoming, *, bgzf_ends: bool = False) -> It
             runs = found
             yield from runs.read()
         elif not first and not format.MAGIC.startswith(head[:2]):
-            raise sequential.corrupt("trailing garbage", start)
+            _skip_padding(incoming, start)
         else:
             # Damaged, or with a header that is out of the ordinary: the library tells what is wrong, and where.
             yield from sequential.decompress(work, steps.decompressor(work.layer, "gzip"), incoming)
         first = False
     if bgzf_ends and runs is not None and runs.last:
         raise sequential.corrupt("truncated bgzf data", incoming.offset)
+
+
+def _skip_padding(incoming: Incoming, start: int) -> None:
+    while len(piece := incoming.take_piece()):
+        if bytes(piece).count(0) < len(piece):
+            raise sequential.corrupt("trailing garbage", start)
 
 
 class _Unsliceable(Exception):
