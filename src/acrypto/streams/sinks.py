@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+from errno import EAGAIN, EIO
 from typing import TYPE_CHECKING
 
 from acrypto import _core
@@ -130,6 +131,12 @@ class WriteSink(Sink):
             return
         while view:
             count = self._calls.outcome(self._file.write(view))
+            if count is None and isinstance(self._file, io.RawIOBase):
+                raise BlockingIOError(
+                    EAGAIN, "the sink does not block, and takes nothing at the moment", _name(self._file)
+                )
+            if count is not None and count <= 0:
+                raise OSError(EIO, f"the sink told that it has written {count} bytes", _name(self._file))
             view = view[len(view) if count is None else count :]
 
     async def _written_and_drained(self, view: memoryview) -> None:

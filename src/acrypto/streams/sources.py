@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from errno import EAGAIN
 from typing import TYPE_CHECKING
 
 from acrypto import _core
@@ -187,15 +188,21 @@ class ReadSource(Source):
         if hasattr(self._file, "readinto"):
             yield from self._read_into_ours()
             return
-        while data := self._calls.outcome(self._file.read(self._piece)):
+        while data := self._there(self._calls.outcome(self._file.read(self._piece))):
             yield memoryview(data).cast("B")
+
+    def _there(self, read: Any) -> Any:
+        """What was read; nothing at the moment is not the end."""
+        if read is None:
+            raise BlockingIOError(EAGAIN, "the source does not block, and has nothing at the moment", self.name)
+        return read
 
     def _read_into_ours(self) -> Iterator[Piece]:
         while True:
             space = memoryview(_core.Space(self._layer._native, self._piece))
             filled = 0
             while filled < len(space):
-                count = self._calls.outcome(self._file.readinto(space[filled:]))
+                count = self._there(self._calls.outcome(self._file.readinto(space[filled:])))
                 if not count:
                     break
                 filled += count
