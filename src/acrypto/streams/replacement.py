@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from _thread import allocate_lock as Lock
 
 from acrypto.streams import leftovers
 from acrypto.streams.output import Output
@@ -15,10 +16,23 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+_mask_lock = Lock()
 #: Errors of filesystems that know no hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 #: Errors of filesystems and kernels that know no files without a name.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}
+
+
+def _umask() -> int:
+    """The process's mask for new files. To ask the C library is to change it for a moment, for all threads."""
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
+    with _mask_lock:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
 
 
 class Replacement:
@@ -120,9 +134,7 @@ class Replacement:
             return
         made = self.file.fileno()
         if like is None and not self._private:
-            mask = os.umask(0o077)
-            os.umask(mask)
-            os.fchmod(made, 0o666 & ~mask)
+            os.fchmod(made, 0o666 & ~_umask())
         elif like is not None:
             mode = stat.S_IMODE(like.st_mode)
             try:

@@ -12,6 +12,7 @@ from acrypto.streams.run import Cancelled
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import AsyncIterator, Generator
+    from types import TracebackType
 
     from acrypto.streams.run import Result, Run
 
@@ -64,6 +65,7 @@ class Running:
         self._run = run
         self._result: Result | None = None
         self._error: BaseException | None = None
+        self._trace: TracebackType | None = None
         self._was_cancelled = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -77,7 +79,7 @@ class Running:
         except Cancelled:
             self._was_cancelled = True
         except BaseException as error:  # told to whoever waits
-            self._error = error
+            self._error, self._trace = error, error.__traceback__
         with self._lock:
             self._ended.set()
             awaited, self._awaited = self._awaited, []
@@ -123,7 +125,8 @@ class Running:
         if self._was_cancelled:
             raise asyncio.CancelledError
         if self._error is not None:
-            raise self._error
+            # Without the traces of those who were told before.
+            raise self._error.with_traceback(self._trace)
         assert self._result is not None
         return self._result
 

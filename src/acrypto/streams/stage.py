@@ -18,6 +18,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from acrypto import _core
 from acrypto.model.settings import MIB
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Stage(Protocol):
 
 #: Bytes in flight in a stage, unless the pipeline says otherwise.
 MOST_BYTES = 16 * MIB
+#: So many pieces in a row of fewer bytes than that are put together.
+MANY, LITTLE = 256, 1024
 #: What a source reads at a time, unless the first stage likes another size better.
 PIECE = 1 * MIB
 
@@ -115,11 +118,12 @@ class Counted:
 def regrouped(upstream: Iterable[Piece | None], nbytes: int) -> Iterator[tuple[Message, int] | None]:
     """The same bytes in messages of exactly `nbytes`, the last one perhaps shorter, each with its length.
 
-    Nothing is copied: a message that lies in several pieces is a list. However the bytes were cut, the messages are the
-    same; that is what makes results independent of the source's reads. None is passed on.
+    Nothing is copied but little pieces, if there are many in a row: their objects take more memory than they. A message
+    that lies in several pieces is a list. However the bytes were cut, the messages are the same; that is what makes
+    results independent of the source's reads. None is passed on.
     """
     parts: deque[memoryview] = deque()
-    have = 0
+    have = little = 0
     for piece in upstream:
         if piece is None:
             yield None
@@ -130,10 +134,16 @@ def regrouped(upstream: Iterable[Piece | None], nbytes: int) -> Iterator[tuple[M
             parts.append(view[:cut])
             yield _joined(parts), nbytes
             parts.clear()
-            view, have = view[cut:], 0
+            view, have, little = view[cut:], 0, 0
         if len(view):
             parts.append(view)
             have += len(view)
+            little = little + 1 if len(view) < LITTLE else 0
+            if little == MANY:
+                run = b"".join([parts.pop() for _ in range(MANY)][::-1])
+                _core.count_copy("python", len(run))
+                parts.append(memoryview(run))
+                little = 0
     if have:
         yield _joined(parts), have
 

@@ -166,6 +166,7 @@ class ScryptIdentity:
     def wipe(self) -> None:
         """Overwrites the passphrase; it cannot be used any more."""
         wipe(self._passphrase)
+        self._passphrase = Secret()
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytearray | None:
         """The file key, if the passphrase is right.

@@ -152,11 +152,13 @@ class ScryptRecipient:
     def wipe(self) -> None:
         """Overwrites the passphrase; it cannot be used any more."""
         wipe(self._passphrase)
+        self._passphrase = Secret()
 
 
 def secret_of(passphrase: str | BytesLike) -> Secret:
     """A passphrase as bytes of its own."""
-    secret = Secret(passphrase.encode() if isinstance(passphrase, str) else passphrase)
+    # A view first: a number would make so many zeros.
+    secret = Secret(passphrase.encode() if isinstance(passphrase, str) else memoryview(passphrase))
     if not secret:
         raise UsageError("the passphrase is empty")
     return secret
@@ -164,6 +166,8 @@ def secret_of(passphrase: str | BytesLike) -> Secret:
 
 def scrypt_wrap_key(passphrase: bytearray, salt: bytes, work_factor: int) -> bytearray:
     """The key that wraps, out of a passphrase."""
+    if not passphrase:
+        raise UsageError("the passphrase was wiped")
     memory = 128 * SCRYPT_R * ((1 << work_factor) + SCRYPT_P + 1)
     return _core.scrypt(passphrase, SCRYPT_LABEL + salt, work_factor, SCRYPT_R, SCRYPT_P, 32, memory)
 

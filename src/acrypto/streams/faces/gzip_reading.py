@@ -130,6 +130,9 @@ class Reader(io.RawIOBase):
     # ---- On all cores
 
     def _begin(self) -> None:
+        if self._pos:
+            self._pass_over()
+            return
         first = self._file.read(FIRST)
         if len(first) == FIRST and self._size_left() >= LARGE and format.header_len(memoryview(first)) is not None:
             self.mtime = int.from_bytes(first[4:8], "little")
@@ -180,6 +183,10 @@ class Reader(io.RawIOBase):
             except AcryptoError as error:
                 self._go_on(error)
                 return b""
+            except BaseException:
+                # Reading failed, or was interrupted, and the stages have ended with it: whoever asks again begins anew.
+                self._withdraw()
+                raise
         read, self._piece = self._piece[:most], self._piece[most:]
         return read
 
@@ -194,11 +201,15 @@ class Reader(io.RawIOBase):
             data.skip_zeros()
             self._members = Members(data)
             return
-        self._file.seek(start)
-        self._members = Members(Compressed(self._file))
-        left = self._pos
-        while left and (read := self._members.read(min(_BLOCK, left))):
+        self._pass_over()
+
+    def _pass_over(self) -> None:
+        """Begins at the start once more, and reads up to the position on this thread."""
+        self._file.seek(self._start or 0)
+        members, left = Members(Compressed(self._file)), self._pos
+        while left and (read := members.read(min(_BLOCK, left))):
             left -= len(read)
+        self._members = members
 
     def _rewind(self) -> None:
         self._withdraw()

@@ -125,8 +125,11 @@ class Decoded(io.RawIOBase):
         if part is None:
             return None
         part = part[:most]
-        if self._max_output is not None and self._at + len(part) > self._max_output:
-            raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
+        if self._max_output is not None:
+            # Up to the limit all is given, since a buffer asks for more than its reader.
+            part = part[: max(0, self._max_output - self._at)]
+            if not len(part):
+                raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
         self._at += len(part)
         return part
 
@@ -240,9 +243,13 @@ class Decoded(io.RawIOBase):
                 finally:
                     self._at = here
                 return _joined(parts)
-        if self._max_output is not None and offset + nbytes > self._max_output:
-            raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
-        return UnitPlace(units).read(offset, nbytes)
+        limit = self._max_output
+        if limit is not None:
+            nbytes = min(nbytes, max(0, limit - offset) + 1)  # one more tells whether there is more
+        found = UnitPlace(units).read(offset, nbytes)
+        if limit is not None and found and offset + len(found) > limit:
+            raise LimitExceeded(f"the output would exceed {limit} bytes", limit)
+        return found
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Moves the position; anywhere behind the end is allowed."""

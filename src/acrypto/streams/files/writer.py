@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from errno import EIO
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ class FileWriter(io.BufferedIOBase):
         """
         with self._lock, memoryview(data).cast("B") as view:
             feed = self._open()
+            if self._broken:
+                raise OSError(EIO, "writing failed before; the file is lost", self.name or None)
             try:
                 if len(view) >= LARGE and type(data) is bytes:
                     self._hand_over(feed)
