@@ -47,7 +47,7 @@ class Settings:
     """How a source is read and a sink is written.
 
     Args:
-        piece: bytes of a piece: a power of two, at least a page.
+        piece: bytes of a piece: a multiple of a page.
         ahead: pieces read ahead.
         behind: bytes accepted by a sink and not written yet.
         direct: past the page cache, where the file system allows it.
