@@ -22,7 +22,10 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 PROGRAMS = {f"{page.stem} {number}": block for page in PAGES for number, block in enumerate(blocks(page, "python"))}
-(COMMANDS,) = blocks(ROOT / "docs" / "streams.md", "sh")
+COMMANDS = {
+    page.stem: [block for block in blocks(page, "sh") if "acrypto" in block]
+    for page in (ROOT / "README.md", ROOT / "docs" / "streams.md")
+}
 
 
 def run(folder: Path, *arguments: str) -> None:
@@ -55,12 +58,14 @@ def test_program(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", COMMANDS)
+def test_commands(page: str, tmp_path: Path) -> None:
     """The commands run one after the other, on a file and a folder as they name them."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "note").write_bytes(b"something worth keeping\n" * 1000)
     with tarfile.open(tmp_path / "backup.tar", "w") as archive:
         archive.add(tmp_path / "folder", "folder")
-    command = f'acrypto() {{ "{sys.executable}" -m acrypto "$@"; }}\n{COMMANDS}'
-    run(tmp_path, "-c", "import subprocess, sys; sys.exit(subprocess.call(['sh', '-e', '-c', sys.argv[1]]))", command)
+    (commands,) = COMMANDS[page]
+    script = f'acrypto() {{ "{sys.executable}" -m acrypto "$@"; }}\n{commands}'
+    run(tmp_path, "-c", "import subprocess, sys; sys.exit(subprocess.call(['sh', '-e', '-c', sys.argv[1]]))", script)
     assert (tmp_path / "copy.tar").read_bytes() == (tmp_path / "backup.tar").read_bytes()

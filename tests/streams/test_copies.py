@@ -67,7 +67,7 @@ def words() -> bytes:
     """Text that compresses to about a third, so that results do not end where pieces do."""
     chosen = random.Random(7)
     known = [bytes(chosen.choices(b"abcdefghijklmnopqrstuvwxyz", k=chosen.randint(2, 9))) for _ in range(500)]
-    return b" ".join(chosen.choices(known, k=SIZE // 4))[:SIZE]
+    return b" ".join(chosen.choices(known, k=SIZE // 6))[:SIZE]
 
 
 class Ways:
