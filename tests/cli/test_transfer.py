@@ -268,7 +268,7 @@ def test_a_full_disk_is_told(acrypto: Run, source: Path) -> None:
     with open("/dev/full", "wb") as full:
         for words, data in ((["compress"], DATA), (["decompress"], packed), (["compress", "-c", "data"], b"")):
             told = acrypto(*words, input=data, stdout=full, code=1).stderr
-            assert told == b"acrypto: standard output: No space left on device\n"
+            assert told == b"acrypto: standard output: No space left on device at offset 0\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -281,7 +281,7 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
         # More than a pipe holds, so when this returns the command is in the middle of its work.
         going.stdin.write(DATA + DATA)
         going.stdin.flush()
-        assert len(names(tmp_path)) == 1
+        assert "out.gz" not in names(tmp_path)
         going.send_signal(number)
         assert going.stderr.read() == b""
     assert going.returncode == -number

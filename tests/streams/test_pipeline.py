@@ -9,6 +9,7 @@ import io
 import itertools
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -289,3 +290,20 @@ def test_a_process_at_the_other_end(layer: acrypto.Layer, path: Path) -> None:
         assert peer.stdout is not None
         result = Pipeline(layer, peer.stdout, [Decompress("gzip"), Digest("sha256")]).drive()
     assert result.digests[0].value == hashlib.sha256(DATA).digest()
+
+
+ON_ONE_CPU = """
+import os, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import acrypto
+from acrypto.streams import Compress, Digest, Pipeline
+with acrypto.open(settings=acrypto.Settings(workers=2)) as layer:
+    result = Pipeline(layer, sys.stdin.buffer, [Compress("zstd"), Digest("sha256")]).drive()
+print(result.digests[0].value.hex(), result.tally.runner[2])
+"""
+
+
+def test_on_one_cpu_nothing_is_handed_over_and_the_bytes_are_the_same(layer: acrypto.Layer) -> None:
+    done = subprocess.run([sys.executable, "-c", ON_ONE_CPU], input=DATA, capture_output=True, check=True)
+    expected = Pipeline(layer, DATA, [Compress("zstd"), Digest("sha256")]).drive().digests[0].value
+    assert done.stdout.decode().split() == [expected.hex(), "inline"]

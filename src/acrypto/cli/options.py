@@ -73,13 +73,13 @@ def layer(threads: int | None = None) -> Layer:
     return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
 
 
-def check_format(layer: Layer, name: str, streamed: Iterable[str], called: str = "--format") -> None:
-    """Sees to it that somebody offers a compression algorithm of that name; `called` is where it was written."""
+def check_format(layer: Layer, name: str, streamed: Iterable[str]) -> None:
+    """Sees to it that somebody offers a compression algorithm of that name."""
     try:
         layer.find(name, kind="compression")
     except (UsageError, UnknownAlgorithm, NoEngine) as error:
         names = {*streamed, *(row.name for row in layer.algorithms() if row.kind == "compression")}
-        raise click.UsageError(f"{called}: {error}; known: {', '.join(sorted(names))}") from None
+        raise click.UsageError(f"{error}; known: {', '.join(sorted(names))}") from None
 
 
 def suffix(format: str) -> str:

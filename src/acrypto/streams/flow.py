@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from acrypto.streams.tally import Tally
 
 #: Source bytes in flight in all stages of one pipeline or file.
-IN_FLIGHT = 32 * MIB
+IN_FLIGHT = 24 * MIB
 
 
 def works(layer: Layer, tally: Tally, stages: Sequence[Stage], in_flight: int = IN_FLIGHT) -> list[Work]:

@@ -129,6 +129,7 @@ class WriteSink(Sink):
         if self._drains:
             self._calls.outcome(self._written_and_drained(view))
             return
+        _core.count_copy("python", len(view))
         while view:
             count = self._calls.outcome(self._file.write(view))
             if count is None and isinstance(self._file, io.RawIOBase):
@@ -141,6 +142,7 @@ class WriteSink(Sink):
 
     async def _written_and_drained(self, view: memoryview) -> None:
         # A transport may keep what it is given, and wants bytes.
+        _core.count_copy("python", len(view))
         self._file.write(bytes(view))
         await self._file.drain()
 

@@ -48,7 +48,7 @@ class Settings:
     """How a source is read and a sink is written.
 
     Args:
-        piece: bytes of a piece: a power of two, at least a page.
+        piece: bytes of a piece: a multiple of a page.
         ahead: pieces read ahead.
         behind: bytes accepted by a sink and not written yet.
         direct: past the page cache, where the file system allows it.
@@ -189,7 +189,9 @@ class ReadSource(Source):
             yield from self._read_into_ours()
             return
         while data := self._there(self._calls.outcome(self._file.read(self._piece))):
-            yield memoryview(data).cast("B")
+            view = memoryview(data).cast("B")
+            _core.count_copy("python", len(view))
+            yield view
 
     def _there(self, read: Any) -> Any:
         """What was read; nothing at the moment is not the end."""
@@ -206,6 +208,7 @@ class ReadSource(Source):
                 if not count:
                     break
                 filled += count
+            _core.count_copy("python", filled)
             if filled:
                 yield space[:filled].toreadonly()
             if filled < len(space):

@@ -14,6 +14,7 @@ nobody bounds as a whole), and stages that are pushed (parsers, which want to as
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,7 +44,7 @@ class Stage(Protocol):
 
     @property
     def piece(self) -> int:
-        """The size of pieces that it likes best, in bytes: a power of two, at least a page."""
+        """The size of pieces that it likes best, in bytes: a multiple of a page."""
 
     def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
         """What becomes of the pieces."""
@@ -66,6 +67,8 @@ class Work:
         most_bytes: source bytes in flight; one operation always fits.
 
     Attributes:
+        mode: of its operations: "inline" where this thread's CPU is all there is, and handing over would gain nothing;
+            else "queued".
         digests: what the stage computed beside its output, as (algorithm, digest).
         bytes_in: that it took.
         bytes_out: that it gave.
@@ -75,6 +78,7 @@ class Work:
         self.layer = layer
         self.tally = tally
         self.most_bytes = most_bytes
+        self.mode = "inline" if _is_alone(layer) else "queued"
         self.digests: list[tuple[str, bytes]] = []
         self.bytes_in = 0
         self.bytes_out = 0
@@ -83,6 +87,11 @@ class Work:
     def in_flight(self) -> int:
         """How many operations keep every worker busy while this thread reads and writes."""
         return 2 * self.layer.settings.workers + 2
+
+
+def _is_alone(layer: Layer) -> bool:
+    """Whether there is one CPU, and no device that works beside it."""
+    return len(os.sched_getaffinity(0)) == 1 and all(device.engine == "software" for device in layer.devices())
 
 
 class Counted:

@@ -139,7 +139,7 @@ impl Writer {
         self.with(|inner| {
             let nbytes = piece.as_ref().map_or(0, |loan| loan.bytes().len());
             inner.harvest(Duration::ZERO)?;
-            while inner.flying > 0 && inner.flying.saturating_add(nbytes) > inner.behind {
+            while inner.flying > 0 && (inner.failed.is_some() || inner.flying.saturating_add(nbytes) > inner.behind) {
                 if !inner.harvest(time)? {
                     return Ok(Look::Later);
                 }
@@ -208,8 +208,14 @@ impl Drop for Writer {
 }
 
 impl Inner {
+    /// Tells a failure when none at an earlier offset can come any more: with several writes in flight the disk may be
+    /// full for a later one first.
     fn check(&self) -> Result<(), Trouble> {
-        self.failed.map_or(Ok(()), |(errno, offset)| Err(Trouble::System { errno, offset }))
+        let settled = self.flying == 0 || self.target.access != Access::Offsets;
+        match self.failed {
+            Some((errno, offset)) if settled => Err(Trouble::System { errno, offset }),
+            _ => Ok(()),
+        }
     }
 
     fn submit(&mut self, cargo: Cargo, len: usize) {

@@ -141,7 +141,7 @@ class ScryptRecipient:
 
     def wrap(self, file_key: bytearray) -> Stanza:
         """The file key under the passphrase and a fresh salt. Blocks for about a second, by default."""
-        salt = _core.random(SALT_LEN)
+        salt = bytes(_core.random_key(SALT_LEN))
         key = scrypt_wrap_key(self._passphrase, salt, self._work_factor)
         try:
             body = bytes(_core.encrypt(WRAP, key, WRAP_NONCE, file_key))

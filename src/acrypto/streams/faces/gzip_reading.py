@@ -13,6 +13,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
+from acrypto import _core
 from acrypto.model.errors import AcryptoError, CorruptInput
 from acrypto.streams import shared
 from acrypto.streams.faces.gzip_members import ENDLESS, FIRST, Compressed, Members, decompress
@@ -73,13 +74,16 @@ class Reader(io.RawIOBase):
         with memoryview(space) as view, view.cast("B") as memory:
             read = self._some(len(memory))
             memory[: len(read)] = read
+            _core.count_copy("python", len(read))
             return len(read)
 
     def readall(self) -> bytes:
         """Reads the rest."""
         if self._pos == 0 and self._pieces is None and self._members is None and 0 < self._size_left() < LARGE:
             return self._read_small()
-        return b"".join(iter(lambda: bytes(self._some(ENDLESS)), b""))
+        read = b"".join(iter(lambda: self._some(ENDLESS), b""))
+        _core.count_copy("python", len(read))
+        return read
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Goes to a place in the contents: by reading if it lies ahead, from the start anew if not."""
@@ -162,6 +166,7 @@ class Reader(io.RawIOBase):
         def source() -> Iterator[bytes]:
             piece = first
             while piece:
+                _core.count_copy("python", len(piece))
                 yield piece
                 piece = self._file.read(LARGE)
 

@@ -12,6 +12,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from acrypto import _core
 from acrypto.model.errors import UsageError
 from acrypto.streams.files.open import open_file
 from acrypto.streams.files.reader import FileReader
@@ -137,6 +138,7 @@ class AsyncFileReader(AsyncFile):
             # On the thread, where it happens whatever becomes of the task.
             found = self._file.read1(nbytes)
             self._buffer += found
+            _core.count_copy("python", len(found))
             self._ended = not found
 
         await self._settled()
@@ -148,6 +150,7 @@ class AsyncFileReader(AsyncFile):
     def _given(self, nbytes: int) -> bytes:
         found = bytes(memoryview(self._buffer)[self._start : self._start + nbytes])
         self._start += len(found)
+        _core.count_copy("python", len(found))
         return found
 
     async def read(self, size: int | None = -1, /) -> bytes:
@@ -269,6 +272,7 @@ class AsyncFileWriter(AsyncFile):
                 return nbytes
             held, self._buffer = self._buffer, bytearray()
             taken = data if type(data) is bytes else bytes(data)
+            _core.count_copy("python", len(held) + (0 if taken is data else nbytes))
 
             def write() -> None:
                 if held:

@@ -12,6 +12,7 @@ import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from acrypto import _core
 from acrypto.model.errors import CorruptInput, LimitExceeded, UsageError
 from acrypto.streams.decompress import detect
 from acrypto.streams.files import forms
@@ -44,10 +45,7 @@ class UnitPlace:
 
     def read(self, offset: int, nbytes: int) -> bytes:
         """So many bytes from there on, fewer only at the end."""
-        space = bytearray(max(0, min(nbytes, self.size - offset)))
-        with memoryview(space) as view:
-            count = self._units.read_into(offset, view)
-        return bytes(space[:count])
+        return self._units.read(offset, nbytes)
 
     def close(self) -> None:
         """Nothing."""
@@ -109,6 +107,7 @@ class Decoded(io.RawIOBase):
             if part is None:
                 return 0
             space[: len(part)] = part
+            _core.count_copy("python", len(part))
             return len(part)
 
     def readall(self) -> bytes:
@@ -117,7 +116,7 @@ class Decoded(io.RawIOBase):
             parts = []
             while (part := self._taken(None)) is not None:
                 parts.append(part)
-            return b"".join(parts)
+            return _joined(parts)
 
     def _taken(self, most: int | None) -> memoryview | None:
         """At most so many of the next bytes; None at the end."""
@@ -238,12 +237,12 @@ class Decoded(io.RawIOBase):
                 try:
                     self._at = offset
                     parts, left = [], nbytes
-                    while left and (count := self.readinto(space := bytearray(min(left, SKIPPED)))):
-                        parts.append(memoryview(space)[:count])
-                        left -= count
+                    while left and (part := self._taken(left)) is not None:
+                        parts.append(part)
+                        left -= len(part)
                 finally:
                     self._at = here
-                return b"".join(parts)
+                return _joined(parts)
         limit = self._max_output
         if limit is not None:
             nbytes = min(nbytes, max(0, limit - offset) + 1)  # one more tells whether there is more
@@ -321,6 +320,11 @@ class Decoded(io.RawIOBase):
                     units.close()
             finally:
                 self._origin.close()
+
+
+def _joined(parts: list[memoryview]) -> bytes:
+    _core.count_copy("python", sum(map(len, parts)))
+    return b"".join(parts)
 
 
 class FileReader(io.BufferedReader):

@@ -21,7 +21,7 @@ MIB = 1 << 20
 def chunk_len(format: str, level: int | None) -> int:
     """Source bytes of a frame: more where the level looks further back than that."""
     if format == "lz4":
-        return 4 * MIB
+        return 1 * MIB
     level = 3 if level is None else level
     return 2 * MIB if level < 6 else 4 * MIB if level < 13 else 8 * MIB
 
@@ -44,7 +44,7 @@ def compress(
                 continue
             nothing = False
             source, nbytes = message
-            yield transform.compress(source), nbytes, nbytes
+            yield transform.compress(source, mode=work.mode), nbytes, nbytes
         if nothing:
             yield transform.compress(b""), 0, 0
 

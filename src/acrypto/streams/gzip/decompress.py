@@ -23,7 +23,7 @@ from acrypto.streams.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from acrypto._core import Buffer
+    from acrypto._core import Buffer, Operation
     from acrypto.streams.parse import Incoming
     from acrypto.streams.stage import Piece, Work
 
@@ -106,7 +106,7 @@ class _Member:
     def _read_in_parts(self, transform: _core.Transform) -> Iterator[Piece]:
         while True:
             while not self._window.is_full and (piece := self._cut()) is not None:
-                self._window.push(transform.decompress(piece, max_output=self._block), piece, self._block)
+                self._window.push(self._submitted(transform, piece), piece, self._block)
             if not len(self._window):
                 break
             yield self._settle()
@@ -114,6 +114,9 @@ class _Member:
         if incoming.peek(len(final)) != final:
             raise _Unsliceable
         incoming.skip(len(final))
+
+    def _submitted(self, transform: _core.Transform, piece: list[memoryview]) -> Operation[Buffer]:
+        return transform.decompress(piece, max_output=self._block, mode=self._work.mode)
 
     def _cut(self) -> list[memoryview] | None:
         """The next part; None where there is none."""
@@ -143,7 +146,7 @@ class _Member:
     # ---- In steps
 
     def _read_in_steps(self) -> Iterator[Piece]:
-        history = b"".join(self._recent)[-HISTORY:]
+        history = b"".join(memoryview(part)[-HISTORY:] for part in self._recent)[-HISTORY:]
         decoder = steps.decompressor(self._work.layer, "deflate", history)
         # Its checksum is made here, while the next step runs on a worker.
         for part in sequential.decompress(self._work, decoder, self._incoming):
