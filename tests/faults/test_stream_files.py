@@ -172,7 +172,7 @@ def test_a_full_disk_ends_a_file_that_is_written(
     """The write that finds it out raises, or the close; nothing is left, and nobody is told twice."""
     how = {"recipients": [str(ME.recipient)]} if format == "age" else {}
     file = acrypto.open_file(tmp_path / "out", "wb", format=format, layer=layer, **how)
-    with pytest.raises(OSError, match=r"at offset \d+") as caught, file:
+    with pytest.raises(OSError, match=r"at offset \d+") as caught, file:  # noqa: PT012
         for at in range(0, len(DATA), 100_000):
             file.write(DATA[at : at + 100_000])
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "out"))
@@ -183,7 +183,7 @@ def test_a_full_disk_ends_a_file_that_is_written(
 
 def test_a_file_that_is_written_and_left_by_an_exception_is_none(layer: acrypto.Layer, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"old")
-    with (
+    with (  # noqa: PT012
         pytest.raises(KeyboardInterrupt),
         acrypto.open_file(tmp_path / "out", "wb", format="gzip", layer=layer) as file,
     ):

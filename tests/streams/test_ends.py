@@ -216,7 +216,7 @@ class Stuck:
 
 
 def test_a_sink_that_takes_nothing_is_an_error(layer):
-    with pytest.raises(OSError, match="0 bytes"):
+    with pytest.raises(OSError, match="0 of 3 bytes"):
         Pipeline(layer, b"abc", [], Stuck()).drive()
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.streams.memory import MIB, Trickle, mixed
 
 import acrypto
-from acrypto.streams import Compress, Decompress, Digest, Pipeline, Progress
+from acrypto.streams import Compress, Decompress, Digest, Pipeline, Progress, Running
 
 DATA = mixed(5 * MIB + 4321)
 
@@ -255,6 +255,51 @@ def test_a_cancelled_task_leaves_no_half_file(path: Path) -> None:
 
     asyncio.run(run())
     assert os.listdir(path.parent) == ["data"]
+
+
+def test_cancelling_a_task_twice_still_waits_for_the_end(path: Path) -> None:
+    async def run() -> None:
+        async with acrypto.open() as layer:
+            reader, writer = os.pipe()
+            os.write(writer, DATA[:50_000])
+            running = Pipeline(layer, reader, [Compress("gzip")], path.with_name("out.gz")).run()
+            await anext(aiter(running))
+            task = asyncio.ensure_future(_awaited(running))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert running.done()
+            assert "cancelled" in repr(running)
+            os.close(reader)
+            os.close(writer)
+
+    async def _awaited(running: Running) -> None:
+        await running
+
+    asyncio.run(run())
+    assert os.listdir(path.parent) == ["data"]
+
+
+FORGOTTEN = """
+import os, sys
+import acrypto
+from acrypto.streams import Compress, Pipeline
+reader, writer = os.pipe()
+os.write(writer, bytes(100_000))
+layer = acrypto.open()
+running = Pipeline(layer, reader, [Compress("gzip")], sys.argv[1]).run()
+"""
+
+
+def test_one_that_nobody_waits_for_does_not_keep_the_interpreter(tmp_path: Path) -> None:
+    """It is cancelled at the interpreter's end, and leaves no half file."""
+    words = [sys.executable, "-c", FORGOTTEN, str(tmp_path / "out.gz")]
+    done = subprocess.run(words, capture_output=True, check=True, timeout=60)
+    assert done.stderr == b""
+    assert os.listdir(tmp_path) == []
 
 
 def test_wait_times_out_and_leaves_it_running(layer: acrypto.Layer) -> None:

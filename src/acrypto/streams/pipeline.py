@@ -93,6 +93,9 @@ class Pipeline:
         self._how = sources.Settings(piece, ahead, behind, direct, via)
         self._overwrite = overwrite
 
+    def __repr__(self) -> str:
+        return f"<Pipeline: {' | '.join(each.name for each in self.stages) or 'no stage'}>"
+
     def drive(self) -> Result:
         """Runs it on this thread.
 

@@ -73,6 +73,8 @@ class Replacement:
             raise
 
     def _open(self) -> Output:
+        if not self.path:
+            raise FileNotFoundError(errno.ENOENT, "a file needs a name", self.path)
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -81,11 +83,11 @@ class Replacement:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
         if there is not None and not stat.S_ISREG(there.st_mode):
             if stat.S_ISBLK(there.st_mode) and not self._force:
-                raise FileExistsError(errno.EEXIST, "is a block device; --force overwrites it", self.path)
+                raise FileExistsError(errno.EEXIST, "is a block device", self.path)
             self._direct = True
             return Output(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666), self.path)
         if os.path.lexists(self.path) and not self._force:
-            raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", self.path)
+            raise FileExistsError(errno.EEXIST, "exists already", self.path)
         leftovers.clean(self._folder)
         try:
             made = self._open_nameless()
@@ -149,7 +151,7 @@ class Replacement:
             os.close(os.dup(made))
             self._name(made)
         except FileExistsError:
-            raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", self.path) from None
+            raise FileExistsError(errno.EEXIST, "exists already", self.path) from None
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.path) from None
         self.file.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
+import time
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of `async for`.
 EVERY = 0.1
+#: Seconds that the end of the interpreter waits for pipelines that it has cancelled.
+PATIENCE = 5.0
+
+_running: weakref.WeakSet[Running] = weakref.WeakSet()
 
 
 class Progress(NamedTuple):
@@ -70,7 +77,9 @@ class Running:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._awaited: list[tuple[AbstractEventLoop, Future[None]]] = []
-        self._thread = threading.Thread(target=self._drive, name="acrypto-pipeline")
+        # Not waited for by the interpreter's end, which cancels it instead.
+        self._thread = threading.Thread(target=self._drive, name="acrypto-pipeline", daemon=True)
+        _running.add(self)
         self._thread.start()
 
     def _drive(self) -> None:
@@ -92,6 +101,11 @@ class Running:
         """How far it is; any thread may ask at any time, and it costs nothing."""
         tally = self._run.tally
         return Progress(tally.bytes_in, tally.bytes_out, self._run.total, tally.seconds)
+
+    def __repr__(self) -> str:
+        state = "cancelled" if self._was_cancelled else "ended" if self.done() else "running"
+        progress = self.progress
+        return f"<Running: {state}, {progress.bytes_in} bytes in, {progress.bytes_out} out>"
 
     def done(self) -> bool:
         """Whether it has ended: with a result, an error, or cancelled."""
@@ -160,7 +174,9 @@ class Running:
             await self._until_ended()
         except asyncio.CancelledError:
             self.cancel()
-            await self._until_ended()
+            while not self.done():
+                with suppress(asyncio.CancelledError):  # once is enough
+                    await self._until_ended()
             raise
         return self.result()
 
@@ -177,3 +193,12 @@ class Running:
 def _end(future: Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Nobody waits for them any more; what they were writing goes."""
+    left = [each for each in _running if each.cancel()]
+    ends = time.monotonic() + PATIENCE
+    for each in left:
+        each._thread.join(max(0.0, ends - time.monotonic()))
