@@ -288,7 +288,7 @@ import os, sys
 import acrypto
 from acrypto.streams import Compress, Pipeline
 reader, writer = os.pipe()
-os.write(writer, bytes(100_000))
+os.write(writer, bytes(50_000))
 layer = acrypto.open()
 running = Pipeline(layer, reader, [Compress("gzip")], sys.argv[1]).run()
 """
