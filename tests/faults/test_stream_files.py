@@ -9,7 +9,7 @@ import random
 import resource
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.streams.memory import MIB
@@ -165,6 +165,14 @@ def test_a_full_disk_ends_a_pipeline(
     assert (tmp_path / "out").read_bytes() == b"old"
 
 
+def _write_all(file: Any, error: BaseException | None = None) -> None:
+    with file:
+        for at in range(0, len(DATA), 100_000):
+            file.write(DATA[at : at + 100_000])
+        if error is not None:
+            raise error
+
+
 @pytest.mark.parametrize("format", ["gzip", "zstd", "lz4", "bgzf", "age"])
 def test_a_full_disk_ends_a_file_that_is_written(
     layer: acrypto.Layer, tmp_path: Path, little_room: int, format: str
@@ -172,9 +180,8 @@ def test_a_full_disk_ends_a_file_that_is_written(
     """The write that finds it out raises, or the close; nothing is left, and nobody is told twice."""
     how = {"recipients": [str(ME.recipient)]} if format == "age" else {}
     file = acrypto.open_file(tmp_path / "out", "wb", format=format, layer=layer, **how)
-    with pytest.raises(OSError, match=r"at offset \d+") as caught, file:  # noqa: PT012
-        for at in range(0, len(DATA), 100_000):
-            file.write(DATA[at : at + 100_000])
+    with pytest.raises(OSError, match=r"at offset \d+") as caught:
+        _write_all(file)
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "out"))
     assert file.closed
     file.close()
@@ -183,12 +190,8 @@ def test_a_full_disk_ends_a_file_that_is_written(
 
 def test_a_file_that_is_written_and_left_by_an_exception_is_none(layer: acrypto.Layer, tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"old")
-    with (  # noqa: PT012
-        pytest.raises(KeyboardInterrupt),
-        acrypto.open_file(tmp_path / "out", "wb", format="gzip", layer=layer) as file,
-    ):
-        file.write(DATA)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        _write_all(acrypto.open_file(tmp_path / "out", "wb", format="gzip", layer=layer), KeyboardInterrupt())
     assert os.listdir(tmp_path) == ["out"]
     assert (tmp_path / "out").read_bytes() == b"old"
 
