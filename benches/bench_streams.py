@@ -26,7 +26,7 @@ import os, sys, time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import acrypto
 from acrypto.streams import Pipeline, TinkEncrypt
-from acrypto.streams.tink import Parameters
+from acrypto.streams.tink.format import Parameters
 with acrypto.open(settings=acrypto.Settings(workers=1)) as layer, open(sys.argv[1], "rb") as source:
     null = os.open("/dev/null", os.O_WRONLY)
     stage = TinkEncrypt(bytes(range(32)), parameters=Parameters(int(sys.argv[2])))

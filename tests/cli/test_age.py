@@ -141,7 +141,7 @@ def test_identity_files_may_be_encrypted_themselves(acrypto: Run, keys: Keys, tm
     told = on_terminal([*COMMAND, "keygen", "-y", "locked"], "correct horse", cwd=tmp_path)
     assert keys.public in told
     told = on_terminal([*COMMAND, "decrypt", "-i", "locked", "-o", "x", "data.age"], "wrong", cwd=tmp_path, code=1)
-    assert "passphrase is wrong" in told
+    assert "locked: the passphrase is wrong" in told
     # A file that wants a passphrase does not want the keys.
     assert b"no terminal" not in acrypto("decrypt", "-i", "locked", "-o", "x", "locked", code=1).stderr
 
@@ -180,10 +180,14 @@ def test_wrong_usage_is_2(acrypto: Run, keys: Keys, tmp_path: Path, words: tuple
 def test_wrong_files_are_1_and_told_by_name(acrypto: Run, keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "wrong").write_text(f"# keys\n{keys.secret[:-1]}Q\n")
     (tmp_path / "nobody").write_text(X25519Identity.generate().export())
+    (tmp_path / "ssh").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     acrypto("encrypt", "-r", keys.public, "data")
     for words, told in (
         (("decrypt", "-i", "lost", "data.age"), b"lost: No such file"),
         (("decrypt", "-i", "wrong", "data.age"), b"line 2 of wrong"),
+        (("decrypt", "-i", "ssh", "-o", "x", "data.age"), b"line 1 of ssh"),
+        (("decrypt", "-i", "data.age", "-o", "x", "data.age"), b"data.age: data.age: no identity"),
+        (("decrypt", "--passphrase-fd", "999", "-o", "x", "data.age"), b"file descriptor 999: "),
         (("encrypt", "-R", "wrong", "data"), b"line 2 of wrong"),
         (("encrypt", "-R", "data", "-o", "x", "key"), b"line 1 of data"),
         (("decrypt", "-i", "data", "-o", "x", "data.age"), b"line 1 of data"),
@@ -195,7 +199,7 @@ def test_wrong_files_are_1_and_told_by_name(acrypto: Run, keys: Keys, tmp_path: 
         done = acrypto(*words, code=1)
         assert told in done.stderr, done.stderr
         assert keys.secret[20:40].encode() not in done.stderr
-    assert names(tmp_path) == ["data", "data.age", "key", "nobody", "wrong"]
+    assert names(tmp_path) == ["data", "data.age", "key", "nobody", "ssh", "wrong"]
 
 
 def test_a_result_appears_whole_or_not_at_all(acrypto: Run, keys: Keys, tmp_path: Path) -> None:

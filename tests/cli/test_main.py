@@ -8,7 +8,10 @@ import sys
 import pytest
 from tests.cli.conftest import Run
 
+import acrypto as acrypto_package
+from acrypto.cli import options
 from acrypto.cli.commands import COMMANDS
+from acrypto.cli.report import Interrupted
 
 pytestmark = pytest.mark.slow  # each test starts processes
 
@@ -52,3 +55,15 @@ def test_a_command_loads_only_what_it_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_signal_waits_for_no_worker() -> None:
+    """The process ends: closing the layer would wait for steps that may take half a minute."""
+    with pytest.raises(Interrupted), options.layer(1) as layer:
+        raise Interrupted(2)
+    layer.compress("gzip", b"").wait()
+    layer.close()
+    with pytest.raises(ValueError, match="closes"), options.layer(1) as layer:
+        raise ValueError("closes")
+    with pytest.raises(acrypto_package.ClosedError):
+        layer.compress("gzip", b"")

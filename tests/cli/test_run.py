@@ -52,10 +52,34 @@ def test_digests_of_both_sides_and_in_between(acrypto: Run, data: Path) -> None:
     assert list(row["digests"]["in"]) == ["crc32", "sha256"]
 
 
+def test_a_digest_stage_is_told_as_what_it_is_of(acrypto: Run, data: Path) -> None:
+    """Of the file that is read, of the one that is written, or of what was between two stages."""
+    stages = "digest:sha256 | gzip:1 | digest:sha256 | zstd | digest:sha256,crc32"
+    told = acrypto("run", stages, "data", "out").stdout.decode()
+    between = hashlib.sha256(acrypto("run", "gzip:1", "data").stdout).hexdigest()
+    sums = [hashlib.sha256(data.with_name(name).read_bytes()).hexdigest() for name in ("data", "out")]
+    assert told.splitlines()[:3] == [
+        f"SHA256 (data) = {sums[0]}",
+        f"SHA256 (data | compress gzip) = {between}",
+        f"SHA256 (out) = {sums[1]}",
+    ]
+    row = json.loads(acrypto("run", stages, "data", "out", "--force", "--json").stdout)
+    assert list(row["digests"]) == ["in", "compress gzip", "out"]
+    assert row["digests"]["compress gzip"] == {"sha256": between}
+    assert row["digests"]["out"].keys() == {"sha256", "crc32"}
+
+
+def test_the_help_keeps_the_table_of_stages(acrypto: Run) -> None:
+    told = acrypto("run", "--help").stdout.decode()
+    assert "\\b" not in told
+    assert sum(line.strip().startswith(("decompress[", "age:", "digest:")) for line in told.splitlines()) == 3
+
+
 def test_discarding_checks_and_writes_nothing(acrypto: Run, data: Path) -> None:
     data.with_name("data.gz").write_bytes(gzip.compress(DATA))
     done = acrypto("run", "--discard", "decompress | digest:sha256", "data.gz", "--json")
     assert json.loads(done.stdout)["bytes_out"] == len(DATA)
+    assert json.loads(done.stdout)["digests"] == {"out": {"sha256": hashlib.sha256(DATA).hexdigest()}}
     assert sorted(os.listdir(data.parent)) == ["data", "data.gz"]
 
 

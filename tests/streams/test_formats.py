@@ -106,7 +106,10 @@ def _inside(layer: acrypto.Layer, whole: bytes, cut: int) -> bool:
 def test_garbage_behind_the_end_is_told_where_it_begins(layer: acrypto.Layer, name: str, ours: bool) -> None:
     data = mixed(MIB + 100)
     whole = packed(layer, data, format=name, level=1) if ours else run(WRITERS[name][0], data)
-    for garbage in (b"garbage", b"\0", bytes(600)):
+    for garbage in (b"garbage", b"\0x", bytes(600)):
+        if name in {"gzip", "bgzf"} and not garbage.strip(b"\0"):
+            assert unpacked(layer, whole + garbage) == data  # padding, which gzip, pigz and igzip pass over, too
+            continue
         with pytest.raises(acrypto.CorruptInput, match="trailing garbage") as caught:
             unpacked(layer, whole + garbage)
         assert caught.value.offset == len(whole)

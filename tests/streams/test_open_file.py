@@ -169,6 +169,22 @@ def test_age_alone_gives_what_was_encrypted(layer: acrypto.Layer, tmp_path: Path
         file.read()
 
 
+def test_a_path_may_be_bytes(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/\xff.gz"
+    with acrypto.open_file(path, "wb") as out:
+        out.write(PLAIN)
+    with acrypto.open_file(path) as file:
+        assert file.read() == PLAIN
+
+
+def test_one_string_is_no_list_of_keys(tmp_path: Path) -> None:
+    """Else each of its letters would be taken for a key."""
+    with pytest.raises(acrypto.UsageError, match="recipients is one string"):
+        acrypto.open_file(tmp_path / "data.age", "wb", recipients="age1")
+    with pytest.raises(acrypto.UsageError, match="identities is one string"):
+        acrypto.streams.Decrypt("AGE-SECRET-KEY-1")
+
+
 @pytest.mark.parametrize("name", ["data.gz", "data.zst", "data.zst.age"])
 def test_archives_go_through(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").write_bytes(PLAIN)

@@ -9,6 +9,7 @@ import io
 import itertools
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from tests.streams.memory import MIB, Trickle, mixed
 
 import acrypto
-from acrypto.streams import Compress, Decompress, Digest, Pipeline, Progress
+from acrypto.streams import Compress, Decompress, Digest, Pipeline, Progress, Running
 
 DATA = mixed(5 * MIB + 4321)
 
@@ -256,6 +257,51 @@ def test_a_cancelled_task_leaves_no_half_file(path: Path) -> None:
     assert os.listdir(path.parent) == ["data"]
 
 
+def test_cancelling_a_task_twice_still_waits_for_the_end(path: Path) -> None:
+    async def run() -> None:
+        async with acrypto.open() as layer:
+            reader, writer = os.pipe()
+            os.write(writer, DATA[:50_000])
+            running = Pipeline(layer, reader, [Compress("gzip")], path.with_name("out.gz")).run()
+            await anext(aiter(running))
+            task = asyncio.ensure_future(_awaited(running))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert running.done()
+            assert "cancelled" in repr(running)
+            os.close(reader)
+            os.close(writer)
+
+    async def _awaited(running: Running) -> None:
+        await running
+
+    asyncio.run(run())
+    assert os.listdir(path.parent) == ["data"]
+
+
+FORGOTTEN = """
+import os, sys
+import acrypto
+from acrypto.streams import Compress, Pipeline
+reader, writer = os.pipe()
+os.write(writer, bytes(50_000))
+layer = acrypto.open()
+running = Pipeline(layer, reader, [Compress("gzip")], sys.argv[1]).run()
+"""
+
+
+def test_one_that_nobody_waits_for_does_not_keep_the_interpreter(tmp_path: Path) -> None:
+    """It is cancelled at the interpreter's end, and leaves no half file."""
+    words = [sys.executable, "-c", FORGOTTEN, str(tmp_path / "out.gz")]
+    done = subprocess.run(words, capture_output=True, check=True, timeout=60)
+    assert done.stderr == b""
+    assert os.listdir(tmp_path) == []
+
+
 def test_wait_times_out_and_leaves_it_running(layer: acrypto.Layer) -> None:
     reader, writer = os.pipe()
     running = Pipeline(layer, reader, [Digest("sha256")]).run()
@@ -289,3 +335,50 @@ def test_a_process_at_the_other_end(layer: acrypto.Layer, path: Path) -> None:
         assert peer.stdout is not None
         result = Pipeline(layer, peer.stdout, [Decompress("gzip"), Digest("sha256")]).drive()
     assert result.digests[0].value == hashlib.sha256(DATA).digest()
+
+
+ON_ONE_CPU = """
+import os, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import acrypto
+from acrypto.streams import Compress, Digest, Pipeline
+with acrypto.open(settings=acrypto.Settings(workers=2)) as layer:
+    result = Pipeline(layer, sys.stdin.buffer, [Compress("zstd"), Digest("sha256")]).drive()
+print(result.digests[0].value.hex(), result.tally.runner[2])
+"""
+
+
+def test_on_one_cpu_nothing_is_handed_over_and_the_bytes_are_the_same(layer: acrypto.Layer) -> None:
+    done = subprocess.run([sys.executable, "-c", ON_ONE_CPU], input=DATA, capture_output=True, check=True)
+    expected = Pipeline(layer, DATA, [Compress("zstd"), Digest("sha256")]).drive().digests[0].value
+    assert done.stdout.decode().split() == [expected.hex(), "inline"]
+
+
+class Unready(io.RawIOBase):
+    """A file that does not block, and has neither data nor room."""
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, _space: Any) -> None:
+        return None
+
+    def write(self, _data: Any) -> None:
+        return None
+
+
+def test_nothing_at_the_moment_is_not_the_end(layer: acrypto.Layer) -> None:
+    """A file that would have to be asked again is refused: no data are lost, and nobody spins."""
+    with pytest.raises(BlockingIOError, match="has no data yet"):
+        Pipeline(layer, Unready(), [], None).drive()
+    with pytest.raises(BlockingIOError, match="write took 0 of 3 bytes"):
+        Pipeline(layer, b"abc", [], Unready()).drive()
+
+
+def test_what_is_no_stage_is_refused(layer: acrypto.Layer) -> None:
+    for wrong in ("gzip", Compress):
+        with pytest.raises(acrypto.UsageError, match="is no stage"):
+            Pipeline(layer, b"", [wrong])  # type: ignore[list-item]

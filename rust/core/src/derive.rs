@@ -32,6 +32,12 @@ pub fn hkdf(name: &str, secret: &[u8], salt: &[u8], info: &[u8], len: usize) -> 
     Ok(out)
 }
 
+/// Fills `bytes` from the kernel's generator: for a key or two it is 30 ms sooner than AWS-LC's own, which gathers
+/// entropy of the CPU's timing when it is first asked.
+pub fn random(bytes: &mut [u8]) -> Outcome<()> {
+    getrandom::fill(bytes).map_err(|error| Status::Internal(format!("the kernel gives no random bytes: {error}")))
+}
+
 /// How dear a guess is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Scrypt {

@@ -49,14 +49,14 @@ pub fn scrypt<'py>(
     Ok(PyByteArray::new(py, &made))
 }
 
-/// So many random bytes, at most 1 MiB: a key.
+/// So many random bytes of the kernel's, at most 1 MiB: a key, a salt, a nonce.
 #[pyfunction]
 pub fn random_key(py: Python<'_>, nbytes: usize) -> PyResult<Bound<'_, PyByteArray>> {
     if nbytes as u64 > crate::transform::MAX_RANDOM {
         let most = crate::transform::MAX_RANDOM;
         return Err(Status::Usage(format!("{nbytes} random bytes at once; at most {most} are given"))).or_raise(py);
     }
-    PyByteArray::new_with(py, nbytes, |bytes| acrypto_core::ffi::awslc::random(bytes).or_raise(py))
+    PyByteArray::new_with(py, nbytes, |bytes| derive::random(bytes).or_raise(py))
 }
 
 /// Runs one short message whose result is a secret.

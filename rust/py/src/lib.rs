@@ -60,7 +60,7 @@ mod _native {
     #[pymodule_export]
     use super::route::{Hop, Route};
     #[pymodule_export]
-    use super::stream::{Decompressor, Hasher, zstd_frame};
+    use super::stream::{Decompressor, Hasher};
     #[pymodule_export]
     use super::transform::Transform;
     #[pymodule_export]

@@ -8,7 +8,7 @@ use crate::harvest::{Harvest, Shape};
 use crate::layer::{Layer, Shared};
 use crate::operation::Operation;
 use crate::port::{lock, running_loop};
-use acrypto_core::alg::{Facts, Params, deflate, stream, zstd};
+use acrypto_core::alg::{Facts, Params, deflate, stream};
 use acrypto_core::buffer::{Output, Source};
 use acrypto_core::layer::Chosen;
 use acrypto_core::request::Stepper;
@@ -200,13 +200,4 @@ impl Hasher {
         self.stream.turn.give_back(own);
         Ok(PyBytes::new(py, &digest))
     }
-}
-
-/// The extent of the first zstd frame in `data`: (compressed bytes, content bytes or None), or None if it is not whole.
-#[pyfunction]
-pub fn zstd_frame(data: Bound<'_, PyAny>) -> PyResult<Option<(usize, Option<u64>)>> {
-    let mut pins = Pins::default();
-    let source = pins.source(&data)?;
-    let mut gathered = Vec::new();
-    Ok(zstd::frame_size(source.contiguous(&mut gathered)))
 }

@@ -71,7 +71,6 @@ from acrypto._core._native import (
     zlib_decompress,
     zlib_decompressobj,
     zlib_version,
-    zstd_frame,
 )
 
 __all__ = [
@@ -140,7 +139,6 @@ __all__ = [
     "zlib_decompress",
     "zlib_decompressobj",
     "zlib_version",
-    "zstd_frame",
 ]
 
 # Before any other hook of ours in the child: whoever asks a layer afterwards must find it closed, not locked.

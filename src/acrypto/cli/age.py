@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import click
 
 from acrypto.cli.standard import STDIN
-from acrypto.model.errors import UsageError
+from acrypto.model.errors import AuthenticationError, CorruptInput, UsageError
 from acrypto.streams.age import Decrypt, Encrypt, ScryptIdentity, ScryptRecipient, X25519Recipient, armor, keyfiles
 from acrypto.streams.age.decrypt import decrypt_small
 from acrypto.streams.age.format import MAGIC
 from acrypto.streams.age.identities import MAX_WORK_FACTOR
 from acrypto.streams.age.keys import wipe
-from acrypto.streams.parse import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -243,7 +242,7 @@ class KeyFile:
             self.identities()
 
     def _is_encrypted(self) -> bool:
-        return self._data.startswith(MAGIC) or armor.is_armored(Incoming(iter([self._data])))
+        return self._data.startswith(MAGIC) or self._data.lstrip().startswith(armor.BEGIN)
 
     def identities(self) -> list[X25519Identity]:
         """The identities in it.
@@ -254,7 +253,13 @@ class KeyFile:
         if self._found is None:
             if self._is_encrypted():
                 who = Passphrase(f"Passphrase of {self._name}", None, self._max_work_factor)
-                plain = decrypt_small(self._data, [who])
+                try:
+                    plain = decrypt_small(self._data, [who])
+                except CorruptInput as error:
+                    raise CorruptInput(f"{self._name}: {error}", error.offset) from None
+                except AuthenticationError as error:
+                    # Whoever tells it names the file that is read with the keys, and that is not the one at fault.
+                    raise AuthenticationError(f"{self._name}: {error}") from None
                 try:
                     self._found = keyfiles.identities(plain, self._name)
                 finally:
@@ -294,7 +299,12 @@ def _passphrase(file: str | None, descriptor: int | None) -> bytearray | None:
     """The passphrase from a file or descriptor, without one newline at its end; None if it is to be asked for."""
     if file is None and descriptor is None:
         return None
-    with open(descriptor if file is None else file, "rb", buffering=0, closefd=file is not None) as opened:  # type: ignore[arg-type]
+    try:
+        opened = open(descriptor if file is None else file, "rb", buffering=0, closefd=file is not None)  # type: ignore[arg-type] # noqa: SIM115
+    except OSError as error:
+        error.filename = f"file descriptor {descriptor}" if file is None else file
+        raise
+    with opened:
         secret = bytearray()
         while len(secret) <= MOST_PASSPHRASE and (some := opened.read(MOST_PASSPHRASE)):
             secret += some

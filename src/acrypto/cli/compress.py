@@ -52,13 +52,13 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Compress files into FILE.gz, FILE.zst or FILE.lz4, on all cores and in bounded memory.
+    """Compress files into FILE.gz, FILE.bgz, FILE.zst or FILE.lz4, on all cores and in bounded memory.
 
     With another algorithm's NAME (`acrypto algorithms` lists them) into FILE.NAME, each in one piece of at most 256M.
 
     Without FILE, or for -, standard input goes to standard output. The result keeps mode and times, appears only when
     it is whole, and overwrites nothing without --force; the source stays, without --rm. The result is one ordinary file
-    for gzip, zstd and lz4. With --json, an object a file: on standard error when standard output carries data.
+    for gzip, bgzf, zstd and lz4. With --json, an object a file: on standard error when standard output carries data.
     """
     suffix = SUFFIXES.get(format_, options.suffix(format_))
     if to_stdout or output == STDIN or ((not files or STDIN in files) and output is None):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from acrypto.cli.report import Interrupted
 from acrypto.model.errors import NoEngine, UnknownAlgorithm, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from acrypto.layer.layer import Layer
 
@@ -62,7 +64,8 @@ def mapping(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--mmap/--no-mmap", "mapped", default=False, show_default=True, help=helped)(function)
 
 
-def layer(threads: int | None = None) -> Layer:
+@contextmanager
+def layer(threads: int | None = None) -> Iterator[Layer]:
     """A layer for one command: every engine present, with little memory kept for reuse.
 
     Workers spin for longer than a service would want: the next step of a stream comes within some tens of microseconds.
@@ -70,16 +73,25 @@ def layer(threads: int | None = None) -> Layer:
     from acrypto.layer.layer import open as open_layer
     from acrypto.model.settings import MIB, Settings
 
-    return open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
+    opened = open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
+    try:
+        yield opened
+    except Interrupted:
+        # The process ends now: closing would wait for what the workers have begun, which may take half a minute.
+        raise
+    except BaseException:
+        opened.close()
+        raise
+    opened.close()
 
 
-def check_format(layer: Layer, name: str, streamed: Iterable[str], called: str = "--format") -> None:
-    """Sees to it that somebody offers a compression algorithm of that name; `called` is where it was written."""
+def check_format(layer: Layer, name: str, streamed: Iterable[str]) -> None:
+    """Sees to it that somebody offers a compression algorithm of that name."""
     try:
         layer.find(name, kind="compression")
     except (UsageError, UnknownAlgorithm, NoEngine) as error:
         names = {*streamed, *(row.name for row in layer.algorithms() if row.kind == "compression")}
-        raise click.UsageError(f"{called}: {error}; known: {', '.join(sorted(names))}") from None
+        raise click.UsageError(f"{error}; known: {', '.join(sorted(names))}") from None
 
 
 def suffix(format: str) -> str:

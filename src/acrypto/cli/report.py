@@ -24,7 +24,8 @@ class Interrupted(BaseException):
 def reason(error: BaseException) -> str:
     """An error as a sentence, without the file's name."""
     if isinstance(error, OSError) and not isinstance(error, AcryptoError) and error.strerror:
-        return error.strerror
+        advice = "; --force overwrites it" if isinstance(error, FileExistsError) else ""
+        return error.strerror + advice
     return str(error) or type(error).__name__
 
 

@@ -16,7 +16,23 @@ if TYPE_CHECKING:
     from acrypto.streams.stage import Stage
 
 
-@click.command("run")
+# A \b keeps click from filling the lines behind it, up to an empty one.
+_HELP = """Send IN through STAGES to OUT in one pass, on all cores and in bounded memory.
+
+STAGES are separated by |, and need quotes: "zstd:3 | age:-r age1..." or "decrypt:-i key.txt | decompress".
+
+\b
+NAME[:LEVEL]      compress: gzip, bgzf, zstd, lz4, or any algorithm that does
+decompress[:NAME] gzip, zstd and lz4 by the first bytes; another by its name
+age:OPTIONS       encrypt: -r, -R, -i, -p, --armor as of `encrypt`
+decrypt[:OPTIONS] decrypt: -i, -p as of `decrypt`
+digest:NAMES      print digests of what flows by: digest:sha256,blake3
+
+IN and OUT are files; without them, or for -, standard input and output. OUT appears only when it is whole.
+"""
+
+
+@click.command("run", help=_HELP)
 @click.argument("stages_", metavar="STAGES")
 @click.argument("source", type=click.Path(), default=STDIN, metavar="[IN]")
 @click.argument("output", type=click.Path(), default=STDIN, metavar="[OUT]")
@@ -44,19 +60,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    r"""Send IN through STAGES to OUT in one pass, on all cores and in bounded memory.
-
-    STAGES are separated by |, and need quotes: "zstd:3 | age:-r age1..." or "decrypt:-i key.txt | decompress".
-
-    \b
-    gzip, zstd, lz4, or any algorithm that compresses; a level behind a colon
-    decompress      gzip, zstd, lz4 by the first bytes; another one behind a colon
-    age             encrypt; behind the colon -r, -R, -i, -p, --armor of `encrypt`
-    decrypt         decrypt; behind the colon -i, -p of `decrypt`
-    digest          digests of what flows by, behind a colon: digest:sha256,blake3
-
-    IN and OUT are files; without them, or for -, standard input and output. OUT appears only when it is whole.
-    """
+    """Runs it."""
     if output == STDIN and not discard:
         options.refuse_terminal(force)
     with options.layer(threads) as layer:

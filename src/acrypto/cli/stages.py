@@ -60,7 +60,7 @@ def _stage(name: str, rest: str, layer: Layer, max_output: int | None) -> Stage:
     from acrypto.cli import options
     from acrypto.streams.whole import WholeCompress
 
-    options.check_format(layer, name, (*SUFFIXES, "decompress", "digest", "age", "decrypt"), called="stage")
+    options.check_format(layer, name, (*SUFFIXES, "decompress", "digest", "age", "decrypt"))
     return WholeCompress(name, level)
 
 
@@ -72,7 +72,7 @@ def _decompress(format: str | None, layer: Layer, max_output: int | None) -> Sta
     from acrypto.cli import options
     from acrypto.streams.whole import WholeDecompress
 
-    options.check_format(layer, format, MAGICS, called="format")
+    options.check_format(layer, format, MAGICS)
     return WholeDecompress(format, max_output=most, limited=limited)
 
 

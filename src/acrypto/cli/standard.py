@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
 #: The name of standard input, and of standard output.
-STDIN = STDOUT = "-"
+STDIN = "-"
 
 
 def occupy() -> None:

@@ -1,4 +1,4 @@
-"""What `compress` and `decompress` share: from a file or standard input to a file or standard output, safely."""
+"""What `compress`, `encrypt` and `run` and their reverses share: from a file or pipe to a file or pipe, safely."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from acrypto.layer.layer import Layer
+    from acrypto.streams.run import Result
     from acrypto.streams.stage import Stage
 
     #: What is done to a source, of whose state is told if it is a file.
@@ -175,11 +176,8 @@ class Transfer:
             "ratio": round(plain / packed, 4) if packed else 0.0,
             **speed(tally, plain),
         }
-        if self._digests:
-            row["digests"] = {
-                side: {digest.algorithm: digest.value.hex() for digest in result.digests if bool(digest.stage) == later}
-                for side, later in (("in", False), ("out", True))
-            }
+        if result.digests:
+            row["digests"] = _digests(result, [*sides, *stages, *sides], bool(sides))
         if tell_it:
             self._tell(row)
         return row
@@ -198,12 +196,38 @@ class Transfer:
 
     def _tell_digests(self, row: dict[str, Any]) -> None:
         """In the tagged lines that `digest --check` reads; on standard error where standard output carries data."""
-        for side, file in (("in", row["file"]), ("out", row["output"])):
-            for algorithm, value in row.get("digests", {}).get(side, {}).items():
-                line = checksums.line(os.fsencode(file or STDIN), bytes.fromhex(value), algorithm)
-                stream = sys.stderr if row["output"] == STDIN else sys.stdout
+        files = {"in": row["file"], "out": row["output"] or STDIN}
+        stream = sys.stderr if row["output"] == STDIN else sys.stdout
+        for side, values in row.get("digests", {}).items():
+            # What was between two stages is in no file: the line tells how it came to be.
+            name = files.get(side, f"{row['file']} | {side}")
+            for algorithm, value in values.items():
+                line = checksums.line(os.fsencode(name), bytes.fromhex(value), algorithm)
                 stream.buffer.write(line)
                 stream.buffer.flush()
+
+
+def _digests(result: Result, stages: Sequence[Stage], sides: bool) -> dict[str, dict[str, str]]:
+    """The digests by what they are of: `in`, `out`, or the names of the stages that made it, separated by `|`.
+
+    Args:
+        result: of the run.
+        stages: all that ran.
+        sides: whether the first and the last one are the digests of both sides.
+    """
+    found: dict[str, dict[str, str]] = {"in": {}, "out": {}} if sides else {}
+    made_by = [each.name for each in stages if not isinstance(each, Digest)]
+    for digest in result.digests:
+        before = [each.name for each in stages[: digest.stage] if not isinstance(each, Digest)]
+        side = " | ".join(before)
+        if sides and digest.stage == len(stages) - 1:
+            side = "out"
+        elif not before:
+            side = "in"
+        elif len(before) == len(made_by):
+            side = "out"
+        found.setdefault(side, {})[digest.algorithm] = digest.value.hex()
+    return found
 
 
 def _is_same(target: str, source: os.stat_result) -> bool:

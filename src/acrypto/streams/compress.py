@@ -61,8 +61,12 @@ class Compress:
     @property
     def piece(self) -> int:
         """The size of pieces that it likes best, in bytes."""
-        if self.format in {"gzip", "bgzf"}:
+        if self.format == "gzip":
             return stage.PIECE
+        if self.format == "bgzf":
+            from acrypto.streams.bgzf.compress import RUN
+
+            return RUN
         from acrypto.streams.frames.compress import chunk_len
 
         return chunk_len(self.format, self.level)

@@ -98,7 +98,7 @@ class _Chain:
     def _settle(self) -> None:
         if self._running is not None:
             self._running.wait()
-            self._tally.ran(self._running)
+            self._tally.ran(self._running, beside=True)
             self._running = None
 
     def finish(self) -> bytes:

@@ -49,7 +49,8 @@ def flow(
 
     def close() -> None:
         for generator in reversed(opened):
-            generator.close()  # type: ignore[attr-defined]
+            if (end := getattr(generator, "close", None)) is not None:  # a stage may return any iterator
+                end()
 
     return current, close
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from acrypto import _core
 from acrypto.model.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from acrypto.streams.stage import Piece
+
+#: Smaller copies are not counted: headers.
+COUNTED = 4096
 
 
 class Incoming:
@@ -62,14 +66,17 @@ class Incoming:
     def peek(self, nbytes: int, at: int = 0) -> bytes:
         """A copy of the bytes from `at` on, fewer than `nbytes` only where the data end. For headers."""
         self.need(at + nbytes)
-        found = b""
+        found, left = [], nbytes
         for part in self._parts:
             if at < len(part):
-                found += part[at : at + nbytes - len(found)]
-                if len(found) == nbytes:
+                found.append(part[at : at + left])
+                left -= len(found[-1])
+                if not left:
                     break
             at = max(0, at - len(part))
-        return found
+        if nbytes - left >= COUNTED:
+            _core.count_copy("python", nbytes - left)
+        return b"".join(found)
 
     def take(self, nbytes: int) -> list[memoryview]:
         """Consumes bytes that are at hand, and gives them where they lie."""

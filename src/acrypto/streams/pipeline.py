@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from acrypto.model.errors import UsageError
 from acrypto.streams import flow, sources, stage
+from acrypto.streams.digest import Digest
 from acrypto.streams.run import Run
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 PAGE = 4096
 
 
+def _liked(stages: Sequence[Stage]) -> int:
+    """What the first stage likes that cuts its input; those that only hash what flows by take any size."""
+    cutting = next((each for each in stages if not isinstance(each, Digest)), None)
+    first = cutting or next(iter(stages), None)
+    return stage.PIECE if first is None else first.piece
+
+
 class Pipeline:
     """A source, stages and a sink. It may run many times where source and sink may; each run is on its own.
 
@@ -39,7 +47,7 @@ class Pipeline:
             None, to measure or to digest only.
         tally: the account to keep.
         in_flight: source bytes in flight in all stages; one operation of each always fits.
-        piece: bytes read at a time: a power of two, at least a page; by default what the first stage likes.
+        piece: bytes read at a time: a multiple of a page; by default what the first stages like.
         ahead: pieces read ahead.
         behind: bytes accepted by the sink and not written yet; one piece always fits.
         direct: reads and writes files past the page cache where their file system allows it.
@@ -47,7 +55,7 @@ class Pipeline:
         overwrite: whether a file that is there may be replaced by the sink's.
 
     Raises:
-        UsageError: a size that is none.
+        UsageError: a size that is none, or a stage that is none.
     """
 
     def __init__(
@@ -66,13 +74,16 @@ class Pipeline:
         via: str = "auto",
         overwrite: bool = True,
     ) -> None:
-        if piece is not None and (piece < PAGE or piece & (piece - 1)):
-            raise UsageError(f"piece is {piece}; a power of two of at least {PAGE} bytes is wanted")
+        if piece is not None and (piece < PAGE or piece % PAGE):
+            raise UsageError(f"piece is {piece}; a multiple of {PAGE} bytes is wanted")
         for name, value in (("in_flight", in_flight), ("ahead", ahead), ("behind", behind)):
             if value < 1:
                 raise UsageError(f"{name} is {value}, and must be at least 1")
+        for each in stages:
+            if isinstance(each, type) or not hasattr(each, "pieces"):
+                raise UsageError(f"{each!r} is no stage; one is made by Compress(...), Encrypt(...) and their like")
         if piece is None:
-            piece = stages[0].piece if stages else stage.PIECE
+            piece = _liked(stages)
         self.layer = layer
         self.stages = tuple(stages)
         self._source = source
@@ -81,6 +92,9 @@ class Pipeline:
         self._in_flight = in_flight
         self._how = sources.Settings(piece, ahead, behind, direct, via)
         self._overwrite = overwrite
+
+    def __repr__(self) -> str:
+        return f"<Pipeline: {' | '.join(each.name for each in self.stages) or 'no stage'}>"
 
     def drive(self) -> Result:
         """Runs it on this thread.

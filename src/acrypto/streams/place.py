@@ -8,6 +8,7 @@ import stat
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
+from acrypto import _core
 from acrypto.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class FilePlace:
                 found += more
         except OSError as error:
             raise OSError(error.errno, f"{error.strerror} at offset {offset}", self.name) from None
+        _core.count_copy("read", len(found))
         return found
 
     def close(self) -> None:
@@ -122,7 +124,8 @@ class ObjectPlace:
                 if not more:
                     break
                 found += more
-            return found
+        _core.count_copy("python", len(found))
+        return found
 
     def close(self) -> None:
         """Leaves the file to its owner."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+from _thread import allocate_lock as Lock
 
 from acrypto.streams import leftovers
 from acrypto.streams.output import Output
@@ -15,10 +16,23 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+_mask_lock = Lock()
 #: Errors of filesystems that know no hard links.
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
 #: Errors of filesystems and kernels that know no files without a name.
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOSYS}
+
+
+def _umask() -> int:
+    """The process's mask for new files. To ask the C library is to change it for a moment, for all threads."""
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as status:
+        for line in status:
+            if line.startswith(b"Umask:"):
+                return int(line.split()[1], 8)
+    with _mask_lock:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
 
 
 class Replacement:
@@ -59,6 +73,8 @@ class Replacement:
             raise
 
     def _open(self) -> Output:
+        if not self.path:
+            raise FileNotFoundError(errno.ENOENT, "a file needs a name", self.path)
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -67,11 +83,11 @@ class Replacement:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self.path)
         if there is not None and not stat.S_ISREG(there.st_mode):
             if stat.S_ISBLK(there.st_mode) and not self._force:
-                raise FileExistsError(errno.EEXIST, "is a block device; --force overwrites it", self.path)
+                raise FileExistsError(errno.EEXIST, "is a block device", self.path)
             self._direct = True
             return Output(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666), self.path)
         if os.path.lexists(self.path) and not self._force:
-            raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", self.path)
+            raise FileExistsError(errno.EEXIST, "exists already", self.path)
         leftovers.clean(self._folder)
         try:
             made = self._open_nameless()
@@ -120,9 +136,7 @@ class Replacement:
             return
         made = self.file.fileno()
         if like is None and not self._private:
-            mask = os.umask(0o077)
-            os.umask(mask)
-            os.fchmod(made, 0o666 & ~mask)
+            os.fchmod(made, 0o666 & ~_umask())
         elif like is not None:
             mode = stat.S_IMODE(like.st_mode)
             try:
@@ -137,7 +151,7 @@ class Replacement:
             os.close(os.dup(made))
             self._name(made)
         except FileExistsError:
-            raise FileExistsError(errno.EEXIST, "exists already; --force overwrites it", self.path) from None
+            raise FileExistsError(errno.EEXIST, "exists already", self.path) from None
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.path) from None
         self.file.close()

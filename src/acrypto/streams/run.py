@@ -146,6 +146,7 @@ class Run:
             sink = sinks.sink(layer, self._sink, how, self._loop, overwrite=self._overwrite)
             stack.callback(sink.close)
             self._ends += [source.cancel, sink.cancel]
+            self._check()  # who cancelled before found nothing to end
             try:
                 for piece in made:
                     self._check()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
+import time
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,11 +15,16 @@ from acrypto.streams.run import Cancelled
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import AsyncIterator, Generator
+    from types import TracebackType
 
     from acrypto.streams.run import Result, Run
 
 #: Seconds between two looks of `async for`.
 EVERY = 0.1
+#: Seconds that the end of the interpreter waits for pipelines that it has cancelled.
+PATIENCE = 5.0
+
+_running: weakref.WeakSet[Running] = weakref.WeakSet()
 
 
 class Progress(NamedTuple):
@@ -64,11 +72,14 @@ class Running:
         self._run = run
         self._result: Result | None = None
         self._error: BaseException | None = None
+        self._trace: TracebackType | None = None
         self._was_cancelled = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._awaited: list[tuple[AbstractEventLoop, Future[None]]] = []
-        self._thread = threading.Thread(target=self._drive, name="acrypto-pipeline")
+        # Not waited for by the interpreter's end, which cancels it instead.
+        self._thread = threading.Thread(target=self._drive, name="acrypto-pipeline", daemon=True)
+        _running.add(self)
         self._thread.start()
 
     def _drive(self) -> None:
@@ -77,7 +88,7 @@ class Running:
         except Cancelled:
             self._was_cancelled = True
         except BaseException as error:  # told to whoever waits
-            self._error = error
+            self._error, self._trace = error, error.__traceback__
         with self._lock:
             self._ended.set()
             awaited, self._awaited = self._awaited, []
@@ -90,6 +101,11 @@ class Running:
         """How far it is; any thread may ask at any time, and it costs nothing."""
         tally = self._run.tally
         return Progress(tally.bytes_in, tally.bytes_out, self._run.total, tally.seconds)
+
+    def __repr__(self) -> str:
+        state = "cancelled" if self._was_cancelled else "ended" if self.done() else "running"
+        progress = self.progress
+        return f"<Running: {state}, {progress.bytes_in} bytes in, {progress.bytes_out} out>"
 
     def done(self) -> bool:
         """Whether it has ended: with a result, an error, or cancelled."""
@@ -123,7 +139,8 @@ class Running:
         if self._was_cancelled:
             raise asyncio.CancelledError
         if self._error is not None:
-            raise self._error
+            # Without the traces of those who were told before.
+            raise self._error.with_traceback(self._trace)
         assert self._result is not None
         return self._result
 
@@ -157,7 +174,9 @@ class Running:
             await self._until_ended()
         except asyncio.CancelledError:
             self.cancel()
-            await self._until_ended()
+            while not self.done():
+                with suppress(asyncio.CancelledError):  # once is enough
+                    await self._until_ended()
             raise
         return self.result()
 
@@ -174,3 +193,12 @@ class Running:
 def _end(future: Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Nobody waits for them any more; what they were writing goes."""
+    left = [each for each in _running if each.cancel()]
+    ends = time.monotonic() + PATIENCE
+    for each in left:
+        each._thread.join(max(0.0, ends - time.monotonic()))

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from acrypto import _core
 from acrypto.model.errors import AcryptoError, ClosedError, UsageError
 from acrypto.streams.place import is_path, place
 from acrypto.streams.units import Index, NotIndexed
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 #: Decoded bytes that are kept, those that are being decoded ahead among them; one unit always fits.
 CACHE = 32 << 20
-#: Bytes for which memory is taken before it is known that they are there.
-MUCH = 16 << 20
 
 
 class UnitReader:
@@ -72,7 +71,18 @@ class UnitReader:
             part = found[: len(space) - filled]
             space[filled : filled + len(part)] = part
             filled += len(part)
+        _core.count_copy("python", filled)
         return filled
+
+    def read(self, offset: int, nbytes: int) -> bytes:
+        """So many bytes of content from `offset` on, fewer only at the end; raises what `read_into` does."""
+        parts: list[memoryview] = []
+        at, end = offset, offset + nbytes
+        while at < end and (found := self.some(at)) is not None:
+            parts.append(found[: end - at])
+            at += len(parts[-1])
+        _core.count_copy("python", at - offset)
+        return b"".join(parts)
 
     def some(self, offset: int) -> memoryview | None:
         """The content from `offset` to the end of the unit that it lies in; None behind the end."""
@@ -259,17 +269,7 @@ class SeekableReader(io.RawIOBase):
         """
         if offset < 0 or nbytes < 0:
             raise UsageError(f"offset is {offset} and nbytes {nbytes}; neither is negative")
-        units = self._open()
-        first = units.some(offset)
-        if first is None or nbytes <= len(first):
-            return b"" if first is None else bytes(first[:nbytes])
-        if nbytes > MUCH:  # perhaps far more than there is
-            nbytes = min(nbytes, max(len(first), units.size - offset))
-        space = bytearray(nbytes)
-        space[: len(first)] = first
-        with memoryview(space) as view:
-            filled = len(first) + units.read_into(offset + len(first), view[len(first) :])
-        return bytes(space) if filled == nbytes else bytes(space[:filled])
+        return self._open().read(offset, nbytes)
 
     def _open(self) -> UnitReader:
         if self.closed or self._units is None:

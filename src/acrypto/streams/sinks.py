@@ -5,6 +5,7 @@ Files that have a descriptor are written behind by the core, from the memory whe
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from typing import TYPE_CHECKING
@@ -128,12 +129,22 @@ class WriteSink(Sink):
         if self._drains:
             self._calls.outcome(self._written_and_drained(view))
             return
+        _core.count_copy("python", len(view))
         while view:
             count = self._calls.outcome(self._file.write(view))
-            view = view[len(view) if count is None else count :]
+            if count is None and isinstance(self._file, io.RawIOBase):
+                count = 0  # it does not block, and has no room
+            elif count is None:
+                return
+            if not 0 < count <= len(view):
+                # Nobody would know when to try again, or what is written.
+                what = f"write took {count} of {len(view)} bytes; a sink that waits until it has room is wanted"
+                raise BlockingIOError(errno.EAGAIN, what, _name(self._file))
+            view = view[count:]
 
     async def _written_and_drained(self, view: memoryview) -> None:
         # A transport may keep what it is given, and wants bytes.
+        _core.count_copy("python", len(view))
         self._file.write(bytes(view))
         await self._file.drain()
 

@@ -6,6 +6,7 @@ whatever else there is gives its pieces on the thread that drives the pipeline.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -47,7 +48,7 @@ class Settings:
     """How a source is read and a sink is written.
 
     Args:
-        piece: bytes of a piece: a power of two, at least a page.
+        piece: bytes of a piece: a multiple of a page.
         ahead: pieces read ahead.
         behind: bytes accepted by a sink and not written yet.
         direct: past the page cache, where the file system allows it.
@@ -187,18 +188,27 @@ class ReadSource(Source):
         if hasattr(self._file, "readinto"):
             yield from self._read_into_ours()
             return
-        while data := self._calls.outcome(self._file.read(self._piece)):
-            yield memoryview(data).cast("B")
+        while data := self._there(self._calls.outcome(self._file.read(self._piece))):
+            view = memoryview(data).cast("B")
+            _core.count_copy("python", len(view))
+            yield view
+
+    def _there(self, given: Any) -> Any:
+        """What a read gave, which is not the end if it is nothing at the moment."""
+        if given is None:
+            raise BlockingIOError(errno.EAGAIN, "has no data yet; a source that waits for them is wanted", self.name)
+        return given
 
     def _read_into_ours(self) -> Iterator[Piece]:
         while True:
             space = memoryview(_core.Space(self._layer._native, self._piece))
             filled = 0
             while filled < len(space):
-                count = self._calls.outcome(self._file.readinto(space[filled:]))
+                count = self._there(self._calls.outcome(self._file.readinto(space[filled:])))
                 if not count:
                     break
                 filled += count
+            _core.count_copy("python", filled)
             if filled:
                 yield space[:filled].toreadonly()
             if filled < len(space):

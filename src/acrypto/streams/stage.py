@@ -14,9 +14,11 @@ nobody bounds as a whole), and stages that are pushed (parsers, which want to as
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from acrypto import _core
 from acrypto.model.settings import MIB
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Stage(Protocol):
 
     @property
     def piece(self) -> int:
-        """The size of pieces that it likes best, in bytes: a power of two, at least a page."""
+        """The size of pieces that it likes best, in bytes: a multiple of a page."""
 
     def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
         """What becomes of the pieces."""
@@ -50,6 +52,8 @@ class Stage(Protocol):
 
 #: Bytes in flight in a stage, unless the pipeline says otherwise.
 MOST_BYTES = 16 * MIB
+#: So many pieces in a row of fewer bytes than that are put together.
+MANY, LITTLE = 256, 1024
 #: What a source reads at a time, unless the first stage likes another size better.
 PIECE = 1 * MIB
 
@@ -63,6 +67,8 @@ class Work:
         most_bytes: source bytes in flight; one operation always fits.
 
     Attributes:
+        mode: of its operations: "inline" where this thread's CPU is all there is, and handing over would gain nothing;
+            else "queued".
         digests: what the stage computed beside its output, as (algorithm, digest).
         bytes_in: that it took.
         bytes_out: that it gave.
@@ -72,6 +78,7 @@ class Work:
         self.layer = layer
         self.tally = tally
         self.most_bytes = most_bytes
+        self.mode = "inline" if _is_alone(layer) else "queued"
         self.digests: list[tuple[str, bytes]] = []
         self.bytes_in = 0
         self.bytes_out = 0
@@ -80,6 +87,11 @@ class Work:
     def in_flight(self) -> int:
         """How many operations keep every worker busy while this thread reads and writes."""
         return 2 * self.layer.settings.workers + 2
+
+
+def _is_alone(layer: Layer) -> bool:
+    """Whether there is one CPU, and no device that works beside it."""
+    return len(os.sched_getaffinity(0)) == 1 and all(device.engine == "software" for device in layer.devices())
 
 
 class Counted:
@@ -106,11 +118,12 @@ class Counted:
 def regrouped(upstream: Iterable[Piece | None], nbytes: int) -> Iterator[tuple[Message, int] | None]:
     """The same bytes in messages of exactly `nbytes`, the last one perhaps shorter, each with its length.
 
-    Nothing is copied: a message that lies in several pieces is a list. However the bytes were cut, the messages are the
-    same; that is what makes results independent of the source's reads. None is passed on.
+    Nothing is copied but little pieces, if there are many in a row: their objects take more memory than they. A message
+    that lies in several pieces is a list. However the bytes were cut, the messages are the same; that is what makes
+    results independent of the source's reads. None is passed on.
     """
     parts: deque[memoryview] = deque()
-    have = 0
+    have = little = 0
     for piece in upstream:
         if piece is None:
             yield None
@@ -121,10 +134,16 @@ def regrouped(upstream: Iterable[Piece | None], nbytes: int) -> Iterator[tuple[M
             parts.append(view[:cut])
             yield _joined(parts), nbytes
             parts.clear()
-            view, have = view[cut:], 0
+            view, have, little = view[cut:], 0, 0
         if len(view):
             parts.append(view)
             have += len(view)
+            little = little + 1 if len(view) < LITTLE else 0
+            if little == MANY:
+                run = b"".join([parts.pop() for _ in range(MANY)][::-1])
+                _core.count_copy("python", len(run))
+                parts.append(memoryview(run))
+                little = 0
     if have:
         yield _joined(parts), have
 

@@ -28,6 +28,7 @@ class Tally:
         self._watch = watch
         self._started = time.perf_counter()
         self._ran: dict[tuple[str, str, str], int] = {}
+        self._hashed: dict[tuple[str, str, str], int] = {}
 
     def took(self, nbytes: int) -> None:
         """Notes bytes that were read."""
@@ -35,12 +36,13 @@ class Tally:
         if self._watch is not None:
             self._watch(self)
 
-    def ran(self, operation: Operation[object]) -> None:
-        """Notes who ran an operation that is done."""
+    def ran(self, operation: Operation[object], *, beside: bool = False) -> None:
+        """Notes who ran an operation that is done; `beside` says that the data only passed by there."""
         completion: Completion | None = operation.completion
         if completion is not None:
             who = (completion.device, completion.driver, completion.lane)
-            self._ran[who] = self._ran.get(who, 0) + completion.bytes_in + completion.bytes_out
+            account = self._hashed if beside else self._ran
+            account[who] = account.get(who, 0) + completion.bytes_in + completion.bytes_out
 
     @property
     def seconds(self) -> float:
@@ -49,5 +51,6 @@ class Tally:
 
     @property
     def runner(self) -> tuple[str, str, str] | None:
-        """Device, driver and lane that had the most bytes; None if there was nothing to run."""
-        return max(self._ran, key=self._ran.__getitem__, default=None)
+        """Device, driver and lane that had the most bytes; of what only hashed if that is all; None if nothing ran."""
+        account = self._ran or self._hashed
+        return max(account, key=account.__getitem__, default=None)

@@ -295,10 +295,10 @@ impl Transform for Deflate {
                 fitted(output, bound(self.format, source.len()), |space| self.compress(source, space))?;
                 Ok(Facts { checksum })
             }),
-            Direction::Decompress if self.part => gathered(call.source, |source| {
+            Direction::Decompress if self.part => {
                 let expected = usize::try_from(call.max_output).unwrap_or(usize::MAX);
-                Ok(Facts { checksum: Some(inflate_part(source, expected, output)?) })
-            }),
+                Ok(Facts { checksum: Some(inflate_part(call.source, expected, output)?) })
+            }
             Direction::Decompress => gathered(call.source, |source| {
                 inflate::whole(self.format, source, inflate::guess(self.format, call), output, call.max_output)?;
                 Ok(Facts::default())

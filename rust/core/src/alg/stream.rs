@@ -50,7 +50,7 @@ pub fn decompressor(format: &str) -> Outcome<Box<dyn Decompressor>> {
 pub fn hasher(name: &str, params: &super::Params) -> Outcome<Box<dyn Hasher>> {
     let unknown = || Status::UnknownAlgorithm(format!("{name:?} has no incremental form"));
     match super::find(name).map(|algorithm| algorithm.library) {
-        None => Err(unknown()),
+        None => Err(Status::UnknownAlgorithm(format!("no algorithm is called {name:?}"))),
         Some(_) => super::digest::hasher(name, params)
             .or_else(|| super::checksum::hasher(name, params))
             .or_else(|| super::mac::hasher(name, params))

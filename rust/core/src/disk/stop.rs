@@ -1,6 +1,7 @@
 //! The word to stop, which may come from any thread while others wait.
 
 use crate::ffi::eventfd::EventFd;
+use crate::fork;
 use crate::ring::Bell;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -11,18 +12,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct Stop {
     said: AtomicBool,
     bell: EventFd,
+    generation: u64,
 }
 
 impl Stop {
     /// # Errors
     /// Too many files are open.
     pub fn new() -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { said: AtomicBool::new(false), bell: EventFd::new()? }))
+        Ok(Arc::new(Self { said: AtomicBool::new(false), bell: EventFd::new()?, generation: fork::generation() }))
     }
 
     pub fn stop(&self) {
         self.said.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        // A forked child has its own word, but the bell is its parent's too, which nobody would silence.
+        if self.generation == fork::generation() {
+            self.bell.ring();
+        }
     }
 
     pub fn is_stopped(&self) -> bool {

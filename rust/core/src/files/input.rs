@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::pool::Pool;
+use crate::copies::{self, Place};
 use crate::ffi::descriptor::{duplicate, read_in_order, wait};
 use crate::status::Status;
 use std::fs::{File, OpenOptions};
@@ -89,7 +90,10 @@ impl Source {
         while let Some(rest) = space.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, self.start + offset + filled as u64) {
                 Ok(0) => break,
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    copies::count_all(Place::Read, count);
+                    filled += count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed(&error, Some(offset + filled as u64))),
             }
@@ -107,7 +111,11 @@ impl Source {
             }
             match (&self.file).read(space) {
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
-                outcome => return outcome.map_err(|error| failed(&error, Some(offset))),
+                outcome => {
+                    let count = outcome.map_err(|error| failed(&error, Some(offset)))?;
+                    copies::count_all(Place::Read, count);
+                    return Ok(count);
+                }
             }
         }
     }

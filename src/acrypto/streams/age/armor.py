@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING
 
+from acrypto import _core
 from acrypto.model.errors import CorruptInput
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ def encoded(pieces: Iterable[Piece | None]) -> Iterator[Piece | None]:
 def _lines(data: bytes | memoryview) -> bytes:
     """Full lines."""
     text = binascii.b2a_base64(data, newline=False)
-    return b"\n".join([text[at : at + COLUMNS] for at in range(0, len(text), COLUMNS)]) + b"\n"
+    lines = [text[at : at + COLUMNS] for at in range(0, len(text), COLUMNS)]
+    _core.count_copy("python", 2 * len(text))
+    lines.append(b"")
+    return b"\n".join(lines)
 
 
 # ---- Reading
@@ -147,6 +151,7 @@ def _batch(incoming: Incoming, lines: int) -> bytes | None:
     text = text[: lines * (COLUMNS + len(end))]
     if not _is_alike(text, lines, end):
         return None
+    _core.count_copy("python", len(text))
     try:
         raw = binascii.a2b_base64(text.replace(end, b""), strict_mode=True)
     except ValueError:

@@ -127,7 +127,7 @@ def opened(work: Work, transform: Transform, incoming: Incoming) -> Iterator[Pie
                 if not nbytes:
                     return
             part = _Part(incoming.take(nbytes), number, incoming.offset - nbytes, is_last and flaw is None)
-            yield transform.decrypt(_nonce(part), part.source), part, nbytes
+            yield transform.decrypt(_nonce(part), part.source, mode=work.mode), part, nbytes
             number += CHUNKS
 
     for job in ordered(work, jobs()):

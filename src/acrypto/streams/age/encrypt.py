@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from acrypto import _core
-from acrypto.streams import stage
 from acrypto.streams.age import armor as text
 from acrypto.streams.age import format, keys
 from acrypto.streams.age.recipients import recipients_of, wrapped
@@ -60,7 +59,7 @@ class Encrypt:
     @property
     def piece(self) -> int:
         """The size of pieces that it likes best, in bytes."""
-        return stage.PIECE
+        return OPERATION
 
     def pieces(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
         """The encrypted file."""
@@ -69,7 +68,7 @@ class Encrypt:
 
     def _binary(self, work: Work, upstream: Iterator[Piece | None]) -> Iterator[Piece | None]:
         file_key, stanzas = wrapped(self._recipients)
-        nonce = _core.random(keys.NONCE_LEN)
+        nonce = bytes(_core.random_key(keys.NONCE_LEN))
         try:
             covered = format.covered(stanzas)
             header = format.finished(covered, keys.header_mac(file_key, covered))
@@ -94,7 +93,8 @@ def sealed(work: Work, transform: Transform, upstream: Iterator[Piece | None]) -
                 yield None
                 continue
             message, nbytes, is_last = part
-            yield transform.encrypt(keys.chunk_nonce(number, is_final=is_last), message), None, nbytes
+            nonce = keys.chunk_nonce(number, is_final=is_last)
+            yield transform.encrypt(nonce, message, mode=work.mode), None, nbytes
             number += CHUNKS
 
     for job in ordered(work, jobs()):

@@ -166,6 +166,7 @@ class ScryptIdentity:
     def wipe(self) -> None:
         """Overwrites the passphrase; it cannot be used any more."""
         wipe(self._passphrase)
+        self._passphrase = Secret()
 
     def unwrap(self, stanzas: Sequence[Stanza]) -> bytearray | None:
         """The file key, if the passphrase is right.
@@ -198,6 +199,8 @@ def identities_of(given: Iterable[Identity | str], passphrase: str | BytesLike |
     Raises:
         UsageError: there is none, or a text that is no identity.
     """
+    if isinstance(given, str):
+        raise UsageError("identities is one string; a list of them is wanted")
     found: list[Identity] = [X25519Identity.parse(each) if isinstance(each, str) else each for each in given]
     if passphrase is not None:
         found.append(ScryptIdentity(passphrase))

@@ -141,7 +141,7 @@ class ScryptRecipient:
 
     def wrap(self, file_key: bytearray) -> Stanza:
         """The file key under the passphrase and a fresh salt. Blocks for about a second, by default."""
-        salt = _core.random(SALT_LEN)
+        salt = bytes(_core.random_key(SALT_LEN))
         key = scrypt_wrap_key(self._passphrase, salt, self._work_factor)
         try:
             body = bytes(_core.encrypt(WRAP, key, WRAP_NONCE, file_key))
@@ -152,11 +152,13 @@ class ScryptRecipient:
     def wipe(self) -> None:
         """Overwrites the passphrase; it cannot be used any more."""
         wipe(self._passphrase)
+        self._passphrase = Secret()
 
 
 def secret_of(passphrase: str | BytesLike) -> Secret:
     """A passphrase as bytes of its own."""
-    secret = Secret(passphrase.encode() if isinstance(passphrase, str) else passphrase)
+    # A view first: a number would make so many zeros.
+    secret = Secret(passphrase.encode() if isinstance(passphrase, str) else memoryview(passphrase))
     if not secret:
         raise UsageError("the passphrase is empty")
     return secret
@@ -164,6 +166,8 @@ def secret_of(passphrase: str | BytesLike) -> Secret:
 
 def scrypt_wrap_key(passphrase: bytearray, salt: bytes, work_factor: int) -> bytearray:
     """The key that wraps, out of a passphrase."""
+    if not passphrase:
+        raise UsageError("the passphrase was wiped")
     memory = 128 * SCRYPT_R * ((1 << work_factor) + SCRYPT_P + 1)
     return _core.scrypt(passphrase, SCRYPT_LABEL + salt, work_factor, SCRYPT_R, SCRYPT_P, 32, memory)
 
@@ -174,6 +178,8 @@ def recipients_of(given: Iterable[Recipient | str], passphrase: str | BytesLike 
     Raises:
         UsageError: there is none, a passphrase among others, or a text that is no recipient.
     """
+    if isinstance(given, str):
+        raise UsageError("recipients is one string; a list of them is wanted")
     found: list[Recipient] = [X25519Recipient.parse(each) if isinstance(each, str) else each for each in given]
     if passphrase is not None:
         found.append(ScryptRecipient(passphrase))

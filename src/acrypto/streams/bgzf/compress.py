@@ -29,7 +29,7 @@ def compress(work: Work, upstream: Iterator[Piece | None], *, level: int | None 
                 yield None
             else:
                 source, nbytes = message
-                yield transform.compress(source), None, nbytes
+                yield transform.compress(source, mode=work.mode), None, nbytes
 
     for job in ordered(work, jobs()):
         if job is None:

@@ -42,7 +42,7 @@ class Runs:
     def read(self) -> Iterator[Piece | None]:
         """The contents."""
         transform = steps.blocks(self._work.layer)
-        incoming = self._incoming
+        incoming, mode = self._incoming, self._work.mode
 
         def jobs() -> Iterator[tuple[Operation[Buffer], tuple[int, int], int] | None]:
             while True:
@@ -50,7 +50,7 @@ class Runs:
                 if not length:
                     return
                 source = incoming.take(length)
-                yield transform.decompress(source, max_output=size), (offset, size), max(length, size)
+                yield transform.decompress(source, max_output=size, mode=mode), (offset, size), max(length, size)
 
         for job in ordered(self._work, jobs()):
             if job is None:

@@ -27,7 +27,6 @@ LEAST = HEADER_LEN + TRAILER_LEN
 #: What a file ends with.
 END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
-_FIXED = struct.Struct("<4sIBBH")
 _MAGIC = b"\x1f\x8b\x08"
 _EXTRA, _RESERVED = 4, 0xE0
 _USUAL = b"\x06\x00BC\x02\x00"

@@ -13,6 +13,7 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING
 
+from acrypto import _core
 from acrypto.model.errors import AcryptoError, CorruptInput
 from acrypto.streams import shared
 from acrypto.streams.faces.gzip_members import ENDLESS, FIRST, Compressed, Members, decompress
@@ -73,13 +74,16 @@ class Reader(io.RawIOBase):
         with memoryview(space) as view, view.cast("B") as memory:
             read = self._some(len(memory))
             memory[: len(read)] = read
+            _core.count_copy("python", len(read))
             return len(read)
 
     def readall(self) -> bytes:
         """Reads the rest."""
         if self._pos == 0 and self._pieces is None and self._members is None and 0 < self._size_left() < LARGE:
             return self._read_small()
-        return b"".join(iter(lambda: bytes(self._some(ENDLESS)), b""))
+        read = b"".join(iter(lambda: self._some(ENDLESS), b""))
+        _core.count_copy("python", len(read))
+        return read
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Goes to a place in the contents: by reading if it lies ahead, from the start anew if not."""
@@ -126,6 +130,9 @@ class Reader(io.RawIOBase):
     # ---- On all cores
 
     def _begin(self) -> None:
+        if self._pos:
+            self._pass_over()
+            return
         first = self._file.read(FIRST)
         if len(first) == FIRST and self._size_left() >= LARGE and format.header_len(memoryview(first)) is not None:
             self.mtime = int.from_bytes(first[4:8], "little")
@@ -159,6 +166,7 @@ class Reader(io.RawIOBase):
         def source() -> Iterator[bytes]:
             piece = first
             while piece:
+                _core.count_copy("python", len(piece))
                 yield piece
                 piece = self._file.read(LARGE)
 
@@ -175,6 +183,10 @@ class Reader(io.RawIOBase):
             except AcryptoError as error:
                 self._go_on(error)
                 return b""
+            except BaseException:
+                # Reading failed, or was interrupted, and the stages have ended with it: whoever asks again begins anew.
+                self._withdraw()
+                raise
         read, self._piece = self._piece[:most], self._piece[most:]
         return read
 
@@ -189,11 +201,15 @@ class Reader(io.RawIOBase):
             data.skip_zeros()
             self._members = Members(data)
             return
-        self._file.seek(start)
-        self._members = Members(Compressed(self._file))
-        left = self._pos
-        while left and (read := self._members.read(min(_BLOCK, left))):
+        self._pass_over()
+
+    def _pass_over(self) -> None:
+        """Begins at the start once more, and reads up to the position on this thread."""
+        self._file.seek(self._start or 0)
+        members, left = Members(Compressed(self._file)), self._pos
+        while left and (read := members.read(min(_BLOCK, left))):
             left -= len(read)
+        self._members = members
 
     def _rewind(self) -> None:
         self._withdraw()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acrypto import zlib
+from acrypto import _core, zlib
 from acrypto.model.errors import AcryptoError
 from acrypto.streams import shared, steps
 from acrypto.streams.gzip import format
@@ -73,6 +73,7 @@ class Member:
             self._waiting += data
             if len(self._waiting) >= BLOCK:
                 full, self._waiting = self._waiting, bytearray()
+                _core.count_copy("python", len(full))
                 self._to_parts(memoryview(full))
 
     def flush(self, mode: int) -> None:
@@ -165,7 +166,7 @@ class _Parts:
     def _settle(self) -> None:
         operation, contents = self._window.pop()
         try:
-            part = bytes(operation.wait())
+            part: Buffer | bytes = operation.wait()
         except AcryptoError:
             part = self._alone(contents)
         completion = operation.completion
@@ -177,6 +178,7 @@ class _Parts:
         stream = zlib.compressobj(self._level, zlib.DEFLATED, -zlib.MAX_WBITS)
         return stream.compress(contents) + stream.flush(zlib.Z_FULL_FLUSH)
 
-    def _give(self, part: bytes, checksum: int, length: int) -> None:
+    def _give(self, part: Buffer | bytes, checksum: int, length: int) -> None:
         self.checksum = zlib.crc32_combine(self.checksum, checksum, length)
-        self._write(format.prelude(len(part)) + part)
+        _core.count_copy("python", len(part))
+        self._write(b"".join((format.prelude(len(part)), part)))

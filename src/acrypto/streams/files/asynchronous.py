@@ -12,6 +12,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from acrypto import _core
 from acrypto.model.errors import UsageError
 from acrypto.streams.files.open import open_file
 from acrypto.streams.files.reader import FileReader
@@ -40,6 +41,7 @@ class AsyncFile:
         self._pool = pool
         self._lock = asyncio.Lock()
         self._running: asyncio.Future[Any] | None = None
+        self._ending: asyncio.Future[Any] | None = None
         self._closed = False
 
     @property
@@ -81,15 +83,28 @@ class AsyncFile:
             AcryptoError: a stage failed; likewise.
         """
         async with self._lock:
-            if not self._closed:
+            if self._closed:
+                await self._until_end()
+            else:
                 self._closed = True
                 await self._end(self._file.close)
 
     async def _end(self, work: Callable[[], None]) -> None:
-        try:
-            await self._done(work)
-        finally:
-            self._pool.shutdown(wait=False)
+        # Given to the thread at once, behind what a cancelled call left there: it happens, cancelled or not.
+        ending = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        self._pool.shutdown(wait=False)
+        self._ending = ending
+        await self._until_end()
+
+    async def _until_end(self) -> None:
+        """Waits for the end, if a call that was cancelled began it."""
+        ending = self._ending
+        if ending is not None:
+            try:
+                await asyncio.shield(ending)
+            finally:
+                if ending.done():
+                    self._ending = None
 
     async def __aenter__(self) -> Self:
         self._check()
@@ -123,6 +138,7 @@ class AsyncFileReader(AsyncFile):
             # On the thread, where it happens whatever becomes of the task.
             found = self._file.read1(nbytes)
             self._buffer += found
+            _core.count_copy("python", len(found))
             self._ended = not found
 
         await self._settled()
@@ -134,6 +150,7 @@ class AsyncFileReader(AsyncFile):
     def _given(self, nbytes: int) -> bytes:
         found = bytes(memoryview(self._buffer)[self._start : self._start + nbytes])
         self._start += len(found)
+        _core.count_copy("python", len(found))
         return found
 
     async def read(self, size: int | None = -1, /) -> bytes:
@@ -255,6 +272,7 @@ class AsyncFileWriter(AsyncFile):
                 return nbytes
             held, self._buffer = self._buffer, bytearray()
             taken = data if type(data) is bytes else bytes(data)
+            _core.count_copy("python", len(held) + (0 if taken is data else nbytes))
 
             def write() -> None:
                 if held:
@@ -270,13 +288,16 @@ class AsyncFileWriter(AsyncFile):
             raise self._failure
         loop = asyncio.get_running_loop()
         # The pool has one thread, so the order is that of these calls.
-        future = self._running = loop.run_in_executor(self._pool, work)
-        future.add_done_callback(self._note)
+        future = self._running = loop.run_in_executor(self._pool, self._noted, work)
         await asyncio.shield(future)
 
-    def _note(self, ended: asyncio.Future[Any]) -> None:
-        if not ended.cancelled() and self._failure is None:
-            self._failure = ended.exception()
+    def _noted(self, work: Callable[[], Any]) -> None:
+        # On the thread, so that what runs there behind this knows.
+        try:
+            work()
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
 
     def _close_file(self) -> None:
         if self._failure is not None:
@@ -294,14 +315,18 @@ class AsyncFileWriter(AsyncFile):
             AcryptoError: a stage failed; likewise.
         """
         async with self._lock:
-            if not self._closed:
+            if self._closed:
+                await self._until_end()
+            else:
                 self._closed = True
                 await self._end(self._close_file)
 
     async def discard(self) -> None:
         """Closes it without giving the file its name."""
         async with self._lock:
-            if not self._closed:
+            if self._closed:
+                await self._until_end()
+            else:
                 self._closed = True
                 await self._end(self._file.discard)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from acrypto.model.errors import UsageError
@@ -14,7 +15,6 @@ from acrypto.streams.files.writer import FileWriter, TextWriter
 from acrypto.streams.place import called, is_path
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
     from typing import IO, TypeAlias
 
@@ -161,6 +161,8 @@ def open_file(
         raise UsageError("identities, index and max_output are for reading")
     if file is None:
         raise UsageError("file is None; a path, a descriptor or a file object is wanted")
+    if isinstance(file, bytes):
+        file = os.fsdecode(file)
     stages = _stages(file, form, level, recipients, passphrase, armor)
     name = file if is_path(file) or type(file) is int else called(file) or ""
     writer = FileWriter(layer, stages, file, name=name, overwrite=kind == "w")

@@ -12,6 +12,7 @@ import os
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from acrypto import _core
 from acrypto.model.errors import CorruptInput, LimitExceeded, UsageError
 from acrypto.streams.decompress import detect
 from acrypto.streams.files import forms
@@ -44,10 +45,7 @@ class UnitPlace:
 
     def read(self, offset: int, nbytes: int) -> bytes:
         """So many bytes from there on, fewer only at the end."""
-        space = bytearray(max(0, min(nbytes, self.size - offset)))
-        with memoryview(space) as view:
-            count = self._units.read_into(offset, view)
-        return bytes(space[:count])
+        return self._units.read(offset, nbytes)
 
     def close(self) -> None:
         """Nothing."""
@@ -109,6 +107,7 @@ class Decoded(io.RawIOBase):
             if part is None:
                 return 0
             space[: len(part)] = part
+            _core.count_copy("python", len(part))
             return len(part)
 
     def readall(self) -> bytes:
@@ -117,7 +116,7 @@ class Decoded(io.RawIOBase):
             parts = []
             while (part := self._taken(None)) is not None:
                 parts.append(part)
-            return b"".join(parts)
+            return _joined(parts)
 
     def _taken(self, most: int | None) -> memoryview | None:
         """At most so many of the next bytes; None at the end."""
@@ -126,8 +125,11 @@ class Decoded(io.RawIOBase):
         if part is None:
             return None
         part = part[:most]
-        if self._max_output is not None and self._at + len(part) > self._max_output:
-            raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
+        if self._max_output is not None:
+            # Up to the limit all is given, since a buffer asks for more than its reader.
+            part = part[: max(0, self._max_output - self._at)]
+            if not len(part):
+                raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
         self._at += len(part)
         return part
 
@@ -235,15 +237,19 @@ class Decoded(io.RawIOBase):
                 try:
                     self._at = offset
                     parts, left = [], nbytes
-                    while left and (count := self.readinto(space := bytearray(min(left, SKIPPED)))):
-                        parts.append(memoryview(space)[:count])
-                        left -= count
+                    while left and (part := self._taken(left)) is not None:
+                        parts.append(part)
+                        left -= len(part)
                 finally:
                     self._at = here
-                return b"".join(parts)
-        if self._max_output is not None and offset + nbytes > self._max_output:
-            raise LimitExceeded(f"the output would exceed {self._max_output} bytes", self._max_output)
-        return UnitPlace(units).read(offset, nbytes)
+                return _joined(parts)
+        limit = self._max_output
+        if limit is not None:
+            nbytes = min(nbytes, max(0, limit - offset) + 1)  # one more tells whether there is more
+        found = UnitPlace(units).read(offset, nbytes)
+        if limit is not None and found and offset + len(found) > limit:
+            raise LimitExceeded(f"the output would exceed {limit} bytes", limit)
+        return found
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Moves the position; anywhere behind the end is allowed."""
@@ -314,6 +320,11 @@ class Decoded(io.RawIOBase):
                     units.close()
             finally:
                 self._origin.close()
+
+
+def _joined(parts: list[memoryview]) -> bytes:
+    _core.count_copy("python", sum(map(len, parts)))
+    return b"".join(parts)
 
 
 class FileReader(io.BufferedReader):

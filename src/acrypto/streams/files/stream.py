@@ -83,9 +83,13 @@ class Stream:
         try:
             pieces: Iterator[Piece | None] = iter(self._source.pieces())
             if form is None:
-                first = next(pieces, b"")
-                head = bytes(memoryview(first or b"")[: forms.HEAD])
-                pieces = chain((first,), pieces)
+                # A source may give any few bytes at a time.
+                first: list[Piece] = []
+                head = b""
+                while len(head) < forms.HEAD and (piece := next(pieces, None)) is not None:
+                    first.append(piece)
+                    head += memoryview(piece)[: forms.HEAD - len(head)]
+                pieces = chain(first, pieces)
                 stages = _found(head, keys)
             else:
                 stages = _told(form, keys)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
+from errno import EIO
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
+from acrypto import _core
 from acrypto.streams import sinks
 from acrypto.streams.files.origin import HOW
 from acrypto.streams.flow import Feed
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from acrypto.streams.sinks import Target
     from acrypto.streams.stage import Stage
 
-#: Small writes are gathered up to this; larger ones of `bytes`, which nobody can change, are taken as they are.
-GATHERED = 256 << 10
+#: `bytes` of this size, which nobody can change, are taken as they are; what is smaller is gathered.
+LARGE = 256 << 10
 
 
 class FileWriter(io.BufferedIOBase):
@@ -54,6 +56,8 @@ class FileWriter(io.BufferedIOBase):
         self.tells = False
         self._lock = RLock()
         self._gathered = bytearray()
+        #: Up to what the first stage likes, so that it needs no copy to have its messages in one piece.
+        self._most = max(LARGE, stages[0].piece if stages else 0)
         self._taken = 0
         self._broken = False
         self._feed: Feed | None = None
@@ -70,24 +74,33 @@ class FileWriter(io.BufferedIOBase):
         """
         with self._lock, memoryview(data).cast("B") as view:
             feed = self._open()
+            if self._broken:
+                raise OSError(EIO, "writing failed before; the file is lost", self.name or None)
             try:
-                if len(view) >= GATHERED and type(data) is bytes:
+                if len(view) >= LARGE and type(data) is bytes:
                     self._hand_over(feed)
                     feed.write(data)
                 else:
-                    for at in range(0, len(view), GATHERED):
-                        self._gathered += view[at : at + GATHERED]
-                        if len(self._gathered) >= GATHERED:
-                            self._hand_over(feed)
+                    self._gather(feed, view)
             except BaseException:
                 self._broken = True
                 raise
             self._taken += len(view)
             return len(view)
 
+    def _gather(self, feed: Feed, view: memoryview) -> None:
+        at = 0
+        while at < len(view):
+            end = at + self._most - len(self._gathered)
+            self._gathered += view[at:end]
+            if len(self._gathered) == self._most:
+                self._hand_over(feed)
+            at = end
+
     def _hand_over(self, feed: Feed) -> None:
         gathered, self._gathered = self._gathered, bytearray()
         if gathered:
+            _core.count_copy("python", len(gathered))
             feed.write(memoryview(gathered))
 
     def _open(self) -> Feed:

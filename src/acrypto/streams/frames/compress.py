@@ -44,7 +44,7 @@ def compress(
                 continue
             nothing = False
             source, nbytes = message
-            yield transform.compress(source), nbytes, nbytes
+            yield transform.compress(source, mode=work.mode), nbytes, nbytes
         if nothing:
             yield transform.compress(b""), 0, 0
 

@@ -60,7 +60,8 @@ def decompress(work: Work, incoming: Incoming, *, format: str) -> Iterator[Piece
             if extent is None:
                 return
             offset, (length, size) = incoming.offset, extent
-            yield transform.decompress(incoming.take(length), max_output=size), offset, max(length, size)
+            frame = incoming.take(length)
+            yield transform.decompress(frame, max_output=size, mode=work.mode), offset, max(length, size)
 
     for job in ordered(work, jobs()):
         if job is None:

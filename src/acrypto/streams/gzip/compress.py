@@ -40,7 +40,7 @@ def compress(
                 yield None
             else:
                 source, nbytes = message
-                yield transform.compress(source), nbytes, nbytes
+                yield transform.compress(source, mode=work.mode), nbytes, nbytes
 
     yield format.header(block=BLOCK, level=level, name=name, mtime=mtime)
     for job in ordered(work, jobs()):

@@ -23,7 +23,7 @@ from acrypto.streams.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from acrypto._core import Buffer
+    from acrypto._core import Buffer, Operation
     from acrypto.streams.parse import Incoming
     from acrypto.streams.stage import Piece, Work
 
@@ -41,6 +41,8 @@ def decompress(work: Work, incoming: Incoming, *, bgzf_ends: bool = False) -> It
         incoming: the data.
         bgzf_ends: whether BGZF blocks at the end must have an empty one as the last of them; without it a file was cut
             off, or came from another tool than those for BGZF.
+
+    Zeros behind the last member are passed over, as all gzip tools do: tapes and block devices pad with them.
 
     Raises:
         CorruptInput: with its offset in the whole of the data.
@@ -62,13 +64,19 @@ def decompress(work: Work, incoming: Incoming, *, bgzf_ends: bool = False) -> It
             runs = found
             yield from runs.read()
         elif not first and not format.MAGIC.startswith(head[:2]):
-            raise sequential.corrupt("trailing garbage", start)
+            _skip_padding(incoming, start)
         else:
             # Damaged, or with a header that is out of the ordinary: the library tells what is wrong, and where.
             yield from sequential.decompress(work, steps.decompressor(work.layer, "gzip"), incoming)
         first = False
     if bgzf_ends and runs is not None and runs.last:
         raise sequential.corrupt("truncated bgzf data", incoming.offset)
+
+
+def _skip_padding(incoming: Incoming, start: int) -> None:
+    while len(piece := incoming.take_piece()):
+        if bytes(piece).count(0) < len(piece):
+            raise sequential.corrupt("trailing garbage", start)
 
 
 class _Unsliceable(Exception):
@@ -106,7 +114,7 @@ class _Member:
     def _read_in_parts(self, transform: _core.Transform) -> Iterator[Piece]:
         while True:
             while not self._window.is_full and (piece := self._cut()) is not None:
-                self._window.push(transform.decompress(piece, max_output=self._block), piece, self._block)
+                self._window.push(self._submitted(transform, piece), piece, self._block)
             if not len(self._window):
                 break
             yield self._settle()
@@ -114,6 +122,9 @@ class _Member:
         if incoming.peek(len(final)) != final:
             raise _Unsliceable
         incoming.skip(len(final))
+
+    def _submitted(self, transform: _core.Transform, piece: list[memoryview]) -> Operation[Buffer]:
+        return transform.decompress(piece, max_output=self._block, mode=self._work.mode)
 
     def _cut(self) -> list[memoryview] | None:
         """The next part; None where there is none."""
@@ -143,7 +154,7 @@ class _Member:
     # ---- In steps
 
     def _read_in_steps(self) -> Iterator[Piece]:
-        history = b"".join(self._recent)[-HISTORY:]
+        history = b"".join(memoryview(part)[-HISTORY:] for part in self._recent)[-HISTORY:]
         decoder = steps.decompressor(self._work.layer, "deflate", history)
         # Its checksum is made here, while the next step runs on a worker.
         for part in sequential.decompress(self._work, decoder, self._incoming):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from acrypto import _core
 from acrypto.streams import steps
 from acrypto.streams.gzip import format
 from acrypto.streams.sequential import corrupt
-from acrypto.streams.units import Index, NotIndexed
+from acrypto.streams.units import MOST_UNITS, Index, NotIndexed
 
 if TYPE_CHECKING:
     from acrypto._core import Buffer, Operation, Transform
@@ -31,15 +32,21 @@ class _Member:
         self.checksum = checksum
         self.end = end
         self.found: dict[int, int] = {}
+        self.is_sound = True
 
-    def holds(self) -> bool:
-        """Whether the parts, once all were read, have the checksum of the whole; True before."""
-        if len(self.found) < len(self.sizes):
-            return True
+    def took(self, part: int, checksum: int) -> None:
+        """Notes the checksum of a part that was read. Once all were, they must have that of the whole."""
+        if part in self.found:
+            return
+        self.found[part] = checksum
+        if len(self.found) == len(self.sizes):
+            self.is_sound = self._whole() == self.checksum
+
+    def _whole(self) -> int:
         whole = 0
         for at, size in enumerate(self.sizes):
             whole = _core.zlib_crc32_combine(whole, self.found[at], size)
-        return whole == self.checksum
+        return whole
 
 
 class GzipIndex(Index):
@@ -75,7 +82,7 @@ class GzipIndex(Index):
             raise NotIndexed("gzip data that did not come in parts")
         header, block = hint
         at += header
-        first, parts = len(self._starts), []
+        first, parts = len(self._starts), array("Q")  # where each begins
         longest = format.longest_part(block)
         while True:
             seam = place.read(at, format.PRELUDE_LEN)
@@ -84,7 +91,9 @@ class GzipIndex(Index):
                 break
             if length > longest:
                 raise NotIndexed("gzip data with a part longer than it can sensibly be")
-            parts.append((at, format.PRELUDE_LEN + length))
+            if first + len(parts) >= MOST_UNITS:
+                raise NotIndexed(f"gzip data in more than {MOST_UNITS} parts")
+            parts.append(at)
             at += format.PRELUDE_LEN + length
         end = at + len(format.FINAL) + format.TRAILER_LEN
         if not seam.startswith(format.FINAL) or len(seam) < end - at:
@@ -94,8 +103,9 @@ class GzipIndex(Index):
         if last > block or (not parts and last):
             raise corrupt("wrong gzip length", end)
         sizes = [block] * (len(parts) - 1) + [last] if parts else []
-        for (start, length), size in zip(parts, sizes, strict=True):
-            self.add(start, length, size)
+        parts.append(at)
+        for number, size in enumerate(sizes):
+            self.add(parts[number], parts[number + 1] - parts[number], size)
         self._members.append(_Member(first, sizes, checksum, end))
         return end
 
@@ -107,17 +117,16 @@ class GzipIndex(Index):
         """Waits for a part.
 
         Raises:
-            CorruptInput: it is damaged, or its member is, of which this was the last part to be read.
+            CorruptInput: it is damaged, or its member is, all parts of which have been read.
         """
         found = super().content(number, unit, operation)
         completion = operation.completion
         checksum = completion.checksum if completion is not None else None
         if checksum is not None:
             member = self._members[self._member_of(number)]
-            if number - member.first not in member.found:
-                member.found[number - member.first] = checksum
-                if not member.holds():
-                    raise corrupt("wrong gzip CRC-32", member.end)
+            member.took(number - member.first, checksum)
+            if not member.is_sound:
+                raise corrupt("wrong gzip CRC-32", member.end)
         return found
 
     def _member_of(self, number: int) -> int:

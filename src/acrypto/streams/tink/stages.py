@@ -102,7 +102,7 @@ class TinkEncrypt(_Tink):
             LimitExceeded: there are more segments than can be numbered.
         """
         parameters = self._parameters
-        random = _core.random(parameters.header_len - 1)
+        random = bytes(_core.random_key(parameters.header_len - 1))
         header = Header(random[: parameters.key_len], random[parameters.key_len :])
         one, many = self._transforms(work, header.salt)
 
@@ -115,7 +115,8 @@ class TinkEncrypt(_Tink):
                 message, nbytes, is_last = part
                 after = self._advance(number, max(nbytes, 1), parameters.unit)
                 transform = many if number else one
-                yield transform.encrypt(header.nonce(number, is_last=is_last), message), None, nbytes
+                nonce = header.nonce(number, is_last=is_last)
+                yield transform.encrypt(nonce, message, mode=work.mode), None, nbytes
                 number = after
 
         yield header.write()
@@ -168,7 +169,7 @@ class TinkDecrypt(_Tink):
                     return
                 after = self._advance(number, nbytes, parameters.segment)
                 nonce = header.nonce(number, is_last=is_last)
-                yield (many if number else one).decrypt(nonce, incoming.take(nbytes)), start, nbytes
+                yield (many if number else one).decrypt(nonce, incoming.take(nbytes), mode=work.mode), start, nbytes
                 number = after
 
         for job in ordered(work, jobs()):
