@@ -35,6 +35,9 @@ class Digest:
     The values are in the result of the pipeline, and in `Work.digests`.
     """
 
+    #: The pieces go on as they came, so any size will do.
+    passes_on = True
+
     def __init__(self, *algorithms: str, **parameters: Any) -> None:
         self.algorithms = algorithms
         self._parameters = parameters

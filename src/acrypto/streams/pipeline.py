@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from acrypto.model.errors import UsageError
 from acrypto.streams import flow, sources, stage
-from acrypto.streams.digest import Digest
 from acrypto.streams.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ PAGE = 4096
 
 def _liked(stages: Sequence[Stage]) -> int:
     """What the first stage likes that cuts its input; those that only hash what flows by take any size."""
-    cutting = next((each for each in stages if not isinstance(each, Digest)), None)
+    cutting = next((each for each in stages if not getattr(each, "passes_on", False)), None)
     first = cutting or next(iter(stages), None)
     return stage.PIECE if first is None else first.piece
 

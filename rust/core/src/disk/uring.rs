@@ -1,8 +1,9 @@
 //! Jobs in io_uring: the kernel does them at once where it can (cached data), and on its own threads or by interrupt
 //! where it cannot, without threads of ours.
 //!
-//! Plain submission is used. `IOSQE_ASYNC` was measured and was no faster: it sends cached reads through a kernel
-//! thread, slower at small pieces. Registered files and buffers were not tried: at a mebibyte a piece the copy, about a
+//! Large reads go to a thread of the kernel at once (`IOSQE_ASYNC`) where there is more than one CPU: cached data would be
+//! copied in the submission otherwise, on the thread that drives a whole pipeline. Writes do not: measured, it cost more
+//! than it gave. Registered files and buffers were not tried: at a mebibyte a piece the copy, about a
 //! hundred microseconds, outweighs looking a descriptor up. Neither was a polled queue, which costs a core.
 //!
 //! This module says `unsafe`, for the kernel must be told addresses. The argument is one for all: what is in the
@@ -29,6 +30,8 @@ use std::time::Duration;
 
 /// More in the kernel's hands at once makes no disk faster.
 const DEEPEST: usize = 32;
+/// Reads of so many bytes are worth a thread of the kernel.
+const LARGE: u32 = 256 << 10;
 /// What completions of withdrawals carry instead of a slot.
 const WITHDRAWAL: u64 = u64::MAX;
 
@@ -45,6 +48,8 @@ pub(super) struct Uring {
     waiting: VecDeque<Job>,
     done: VecDeque<Job>,
     withdrawn: bool,
+    /// Whether large reads go to another thread of the kernel.
+    hands_over: bool,
 }
 
 impl Uring {
@@ -67,6 +72,7 @@ impl Uring {
             waiting: VecDeque::new(),
             done: VecDeque::new(),
             withdrawn: false,
+            hands_over: std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1),
         })
     }
 
@@ -102,7 +108,8 @@ impl Uring {
             let entry = if writes {
                 opcode::Write::new(fd, start, len).offset(offset).build()
             } else {
-                opcode::Read::new(fd, start, len).offset(offset).build()
+                let read = opcode::Read::new(fd, start, len).offset(offset).build();
+                if self.hands_over && len >= LARGE { read.flags(squeue::Flags::ASYNC) } else { read }
             };
             if let Some(place) = self.slots.get_mut(slot) {
                 *place = Some((job, at));

@@ -5,6 +5,7 @@
 //! No pointer of a caller stays in a state when a method returns.
 
 use super::address;
+use super::isal_state::State;
 use isal_sys::igzip_lib as sys;
 use std::ptr;
 
@@ -38,14 +39,13 @@ struct Line([u8; 64]);
 
 /// A deflate state with its work space, to be used again and again.
 pub struct Deflater {
-    stream: Box<sys::isal_zstream>,
+    stream: State,
     work: Vec<Line>,
 }
 
 impl Default for Deflater {
     fn default() -> Self {
-        // SAFETY: `isal_zstream` holds integers, byte arrays and raw pointers only, for which zero is a valid value.
-        Self { stream: Box::new(unsafe { std::mem::zeroed() }), work: Vec::new() }
+        Self { stream: State::new(), work: Vec::new() }
     }
 }
 

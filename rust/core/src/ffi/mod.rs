@@ -7,6 +7,7 @@ pub mod awslc;
 pub mod descriptor;
 pub mod eventfd;
 pub mod isal;
+mod isal_state;
 pub mod libdeflate;
 pub mod lz4;
 pub mod window;
