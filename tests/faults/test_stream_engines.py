@@ -55,9 +55,9 @@ class Devices(Tally):
         super().__init__()
         self.names: set[str] = set()
 
-    def ran(self, operation: Any) -> None:
+    def ran(self, operation: Any, *, beside: bool = False) -> None:
         self.names.add(operation.completion.device)
-        super().ran(operation)
+        super().ran(operation, beside=beside)
 
 
 def drive(layer: acrypto.Layer, source: Any, stages: list[Stage], **how: Any) -> tuple[bytes, list[bytes]]:
