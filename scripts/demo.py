@@ -159,7 +159,16 @@ def report(step: str, told: dict[str, Any], sizes: tuple[int, int] | None, plain
     speed = f"{plain / told['seconds'] / 1e6:,.0f}"
     source, result = sizes or (plain, len(told.get("digest", "")) // 2)
     ratio = f"{plain / min(sizes):.2f}" if sizes else ""
-    row(step, f"{source:,}", f"{result:,}", ratio, speed, str(told["device"]), str(told["lane"]), verdict)
+    row(
+        step,
+        f"{source:,}",
+        f"{result:,}",
+        ratio,
+        speed,
+        told["device"] or "its own threads",
+        told["lane"] or "",
+        verdict,
+    )
 
 
 # ---- The demo
