@@ -30,14 +30,8 @@ if TYPE_CHECKING:
 )
 @click.option("-l", "--level", type=int, metavar="N", help="gzip 0 to 9 [6], zstd -7 to 22 [3], lz4 0 to 12 [0].")
 @click.option("--strategy", type=click.Choice(["fixed"]), help="fixed: only fixed Huffman codes, the fastest (gzip).")
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
-@click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
-@click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
-@click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
-@options.digests
-@options.threads
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
-@options.as_json
+@options.where
+@options.handling
 def command(
     files: tuple[str, ...],
     format_: str,

@@ -39,8 +39,7 @@ def plain_name(file: str, own: str = "") -> str | None:
     metavar="NAME",
     help=f"{', '.join(MAGICS)}, or any algorithm that compresses. Else the first bytes tell.",
 )
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
-@click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
+@options.where
 @click.option("-t", "--test", is_flag=True, help="Only test: write nothing.")
 @click.option(
     "--max-output",
@@ -48,12 +47,7 @@ def plain_name(file: str, own: str = "") -> str | None:
     metavar="SIZE",
     help="Most bytes to write, or none for no limit. [1G, or 256 bytes for each byte read if that is more]",
 )
-@click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
-@click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
-@options.digests
-@options.threads
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
-@options.as_json
+@options.handling
 def command(
     files: tuple[str, ...],
     format_: str | None,

@@ -27,15 +27,9 @@ def plain_name(file: str) -> str | None:
 @click.command("decrypt")
 @options.files
 @age.identities
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
-@click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
+@options.where
 @click.option("-t", "--test", is_flag=True, help="Only test: write nothing.")
-@click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
-@click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
-@options.digests
-@options.threads
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
-@options.as_json
+@options.handling
 def command(
     files: tuple[str, ...],
     identities: tuple[str, ...],

@@ -21,14 +21,8 @@ SUFFIX = ".age"
 @click.command("encrypt")
 @options.files
 @age.recipients
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")
-@click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")
-@click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
-@click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
-@options.digests
-@options.threads
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
-@options.as_json
+@options.where
+@options.handling
 def command(
     files: tuple[str, ...],
     recipients: tuple[str, ...],

@@ -64,6 +64,20 @@ def mapping(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--mmap/--no-mmap", "mapped", default=False, show_default=True, help=helped)(function)
 
 
+def where(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where results go."""
+    function = click.option("-c", "--stdout", "to_stdout", is_flag=True, help="Write to standard output.")(function)
+    return click.option("-o", "--output", type=click.Path(), metavar="OUT", help="Name of the result.")(function)
+
+
+def handling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What becomes of the files that are there, digests, workers, and what is told."""
+    told = click.option("-q", "--quiet", is_flag=True, help="Say nothing on success, on a terminal either.")
+    remove = click.option("--rm", "remove", is_flag=True, help="Remove each file when its result is whole.")
+    force = click.option("--force", is_flag=True, help="Overwrite files, follow links, write to a terminal.")
+    return force(remove(digests(threads(told(as_json(function))))))
+
+
 @contextmanager
 def layer(threads: int | None = None) -> Iterator[Layer]:
     """A layer for one command: every engine present, with little memory kept for reuse.

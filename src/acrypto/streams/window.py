@@ -90,3 +90,15 @@ def ordered(work: Work, jobs: Iterator[tuple[Operation[T], C, int] | None]) -> I
             yield window.pop()
     finally:
         window.cancel()
+
+
+def results(work: Work, jobs: Iterator[tuple[Operation[T], C, int] | None]) -> Iterator[tuple[T, C] | None]:
+    """What comes of the operations that `jobs` submits, as `ordered` has it, each noted in the account of `work`."""
+    for job in ordered(work, jobs):
+        if job is None:
+            yield None
+            continue
+        operation, carried = job
+        result = operation.wait()
+        work.tally.ran(operation)
+        yield result, carried

@@ -10,7 +10,7 @@ from acrypto.streams.age import format, keys
 from acrypto.streams.age.recipients import recipients_of, wrapped
 from acrypto.streams.messages import ending
 from acrypto.streams.stage import regrouped
-from acrypto.streams.window import ordered
+from acrypto.streams.window import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,11 +97,5 @@ def sealed(work: Work, transform: Transform, upstream: Iterator[Piece | None]) -
             yield transform.encrypt(nonce, message, mode=work.mode), None, nbytes
             number += CHUNKS
 
-    for job in ordered(work, jobs()):
-        if job is None:
-            yield None
-            continue
-        operation, _ = job
-        box = operation.wait()
-        work.tally.ran(operation)
-        yield box
+    for made in results(work, jobs()):
+        yield None if made is None else made[0]

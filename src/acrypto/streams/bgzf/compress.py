@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from acrypto.streams import steps
 from acrypto.streams.bgzf import format
 from acrypto.streams.stage import regrouped
-from acrypto.streams.window import ordered
+from acrypto.streams.window import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +31,6 @@ def compress(work: Work, upstream: Iterator[Piece | None], *, level: int | None 
                 source, nbytes = message
                 yield transform.compress(source, mode=work.mode), None, nbytes
 
-    for job in ordered(work, jobs()):
-        if job is None:
-            yield None
-            continue
-        operation, _ = job
-        made = operation.wait()
-        work.tally.ran(operation)
-        yield made
+    for made in results(work, jobs()):
+        yield None if made is None else made[0]
     yield format.END

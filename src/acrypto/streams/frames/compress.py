@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from acrypto.streams.frames.format import zstd_checksum
 from acrypto.streams.frames.seekable_format import SeekTable
 from acrypto.streams.stage import regrouped
-from acrypto.streams.window import ordered
+from acrypto.streams.window import results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,13 +48,11 @@ def compress(
         if nothing:
             yield transform.compress(b""), 0, 0
 
-    for job in ordered(work, jobs()):
-        if job is None:
+    for made in results(work, jobs()):
+        if made is None:
             yield None
             continue
-        operation, nbytes = job
-        frame = operation.wait()
-        work.tally.ran(operation)
+        frame, nbytes = made
         if format == "zstd":
             table.add(len(frame), nbytes, zstd_checksum(memoryview(frame)))
         yield frame

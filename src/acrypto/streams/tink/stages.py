@@ -11,7 +11,7 @@ from acrypto.streams.messages import ending, headed
 from acrypto.streams.parse import Incoming
 from acrypto.streams.tink import format
 from acrypto.streams.tink.format import MOST_SEGMENTS, TAG_LEN, Header, Parameters
-from acrypto.streams.window import ordered
+from acrypto.streams.window import ordered, results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,14 +120,8 @@ class TinkEncrypt(_Tink):
                 number = after
 
         yield header.write()
-        for job in ordered(work, jobs()):
-            if job is None:
-                yield None
-                continue
-            operation, _ = job
-            box = operation.wait()
-            work.tally.ran(operation)
-            yield box
+        for made in results(work, jobs()):
+            yield None if made is None else made[0]
 
 
 class TinkDecrypt(_Tink):
