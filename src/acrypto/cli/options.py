@@ -80,14 +80,11 @@ def handling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def layer(threads: int | None = None) -> Iterator[Layer]:
-    """A layer for one command: every engine present, with little memory kept for reuse.
-
-    Workers spin for longer than a service would want: the next step of a stream comes within some tens of microseconds.
-    """
+    """A layer for one command: every engine present, with little memory kept for reuse."""
     from acrypto.layer.layer import open as open_layer
     from acrypto.model.settings import MIB, Settings
 
-    opened = open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB, spin_us=200))
+    opened = open_layer(settings=Settings(workers=threads, pool_bytes=32 * MIB))
     try:
         yield opened
     except Interrupted:
