@@ -38,6 +38,50 @@ with acrypto.open(settings=acrypto.Settings(workers=1)) as layer, open(sys.argv[
 """
 
 
+#: What the parts of the work cost, each alone. Prints pairs of a name and seconds.
+PARTS = """
+import sys, time
+import acrypto
+from acrypto.streams import Decompress, Encrypt, Pipeline, X25519Identity
+from acrypto.streams.tally import Tally
+
+class Timed(Tally):
+    seconds_run = 0.0
+    def ran(self, operation, *, beside=False):
+        self.seconds_run += operation.completion.run_ns / 1e9
+        super().ran(operation, beside=beside)
+
+source, packed, out = sys.argv[1:]
+with acrypto.open(settings=acrypto.Settings(workers=1)) as layer:
+    for name, origin, stages in (
+        ("age: the cipher", source, [Encrypt([X25519Identity.generate().recipient])]),
+        ("gunzip of igzip's file: inflating", packed, [Decompress(limited=False)]),
+    ):
+        tally = Timed()
+        Pipeline(layer, origin, stages, None, tally=tally).drive()
+        print(name, tally.seconds_run, sep="=")
+    for name, sink in (("reading from tmpfs", None), ("reading, and writing a new file to tmpfs", out)):
+        started = time.perf_counter()
+        Pipeline(layer, source, [], sink, via="threads").drive()
+        print(name, time.perf_counter() - started, sep="=")
+"""
+
+
+def parts(report: Report, source: str, packed: str, out: str) -> None:
+    """What bounds the rows above, whoever drives."""
+    samples: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        Path(out).unlink(missing_ok=True)
+        done = subprocess.run([PYTHON, "-c", PARTS, source, packed, out], capture_output=True, text=True, check=True)
+        for line in done.stdout.splitlines():
+            name, seconds = line.split("=")
+            samples.setdefault(name, []).append(float(seconds))
+    for name, seconds in samples.items():
+        what = f"alone, on one core: {name}"
+        report.raw[what] = seconds
+        report.add(what, median(seconds), "s", mark="", met=None)
+
+
 def gcm(report: Report, source: str, segment: int, least: float | None) -> None:
     """AES-GCM on one core, in bytes a second: no command line, since a part of a second is all it takes."""
     samples = []
@@ -53,7 +97,7 @@ def gcm(report: Report, source: str, segment: int, least: float | None) -> None:
 
 def main() -> None:
     report = Report("streams")
-    missing = [name for name in ("age", "age-keygen", "zstd", "taskset") if tool(name) is None]
+    missing = [name for name in ("age", "age-keygen", "igzip", "zstd") if tool(name) is None]
     if missing:
         sys.exit(f"peers are missing: {', '.join(missing)}; make setup installs them")
     with tempfile.TemporaryDirectory(dir=os.environ.get("ACRYPTO_BENCH_DIR", "/dev/shm")) as name:
@@ -85,6 +129,10 @@ def main() -> None:
             [ACRYPTO, "run", f"zstd:3 | age:-r {public}", source, out], ["sh", "-c", piped],
             least=1.2, before=removed,
         )  # fmt: skip
+        removed()
+        packed = folder / "foreign.gz"
+        measure.command(["igzip", "-1", "-c", source], stdout=packed)
+        parts(report, source, str(packed), out)
         removed()
         gcm(report, source, 1 << 16, 4.0)
         gcm(report, source, 1 << 20, None)
