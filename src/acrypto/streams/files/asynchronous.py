@@ -82,29 +82,23 @@ class AsyncFile:
             OSError: writing failed; the file is lost.
             AcryptoError: a stage failed; likewise.
         """
-        async with self._lock:
-            if self._closed:
-                await self._until_end()
-            else:
-                self._closed = True
-                await self._end(self._file.close)
+        await self._end(self._file.close)
 
     async def _end(self, work: Callable[[], None]) -> None:
-        # Given to the thread at once, behind what a cancelled call left there: it happens, cancelled or not.
-        ending = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        self._pool.shutdown(wait=False)
-        self._ending = ending
-        await self._until_end()
-
-    async def _until_end(self) -> None:
-        """Waits for the end, if a call that was cancelled began it."""
-        ending = self._ending
-        if ending is not None:
-            try:
-                await asyncio.shield(ending)
-            finally:
-                if ending.done():
-                    self._ending = None
+        """Closes it in its own way; once closed, only waits for the end that a cancelled call began."""
+        async with self._lock:
+            if not self._closed:
+                self._closed = True
+                # Given to the thread at once, behind what a cancelled call left there: it happens, cancelled or not.
+                self._ending = asyncio.get_running_loop().run_in_executor(self._pool, work)
+                self._pool.shutdown(wait=False)
+            ending = self._ending
+            if ending is not None:
+                try:
+                    await asyncio.shield(ending)
+                finally:
+                    if ending.done():
+                        self._ending = None
 
     async def __aenter__(self) -> Self:
         self._check()
@@ -314,21 +308,11 @@ class AsyncFileWriter(AsyncFile):
             OSError: writing failed; the file is lost.
             AcryptoError: a stage failed; likewise.
         """
-        async with self._lock:
-            if self._closed:
-                await self._until_end()
-            else:
-                self._closed = True
-                await self._end(self._close_file)
+        await self._end(self._close_file)
 
     async def discard(self) -> None:
         """Closes it without giving the file its name."""
-        async with self._lock:
-            if self._closed:
-                await self._until_end()
-            else:
-                self._closed = True
-                await self._end(self._file.discard)
+        await self._end(self._file.discard)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -357,12 +341,12 @@ class _Opening:
         )
         try:
             file = await asyncio.shield(opening)
-        except BaseException as error:
+        except BaseException:
             if not opening.done():
                 # Cancelled: closed again as soon as it is open.
                 opening.add_done_callback(_closed_again)
             pool.shutdown(wait=False)
-            raise error
+            raise
         made = AsyncFileReader(file, pool) if isinstance(file, FileReader) else AsyncFileWriter(file, pool)
         self._opened = made
         return made
