@@ -210,6 +210,23 @@ def test_a_table_that_lies_gives_an_error_or_the_right_bytes(layer: acrypto.Laye
         assert lie not in {"another number", "a whole file more", "all frames hidden"}
 
 
+@pytest.mark.parametrize("head", [(0x184D2A4F, 17), (0x184D2A5E, 18)], ids=["not skippable", "another length"])
+def test_what_only_ends_as_a_table_is_none(head: tuple[int, int]) -> None:
+    """Other decoders would not pass over it."""
+    table = table_bytes([(5, 5)])
+    assert seekable_format.parse(table) is not None
+    assert seekable_format.parse(struct.pack("<II", *head) + table[8:]) is None
+
+
+def test_a_large_frame_that_a_table_hides_is_found(layer: acrypto.Layer) -> None:
+    """By going through the frames: so much without content makes a table odd."""
+    hidden = random.Random(6).randbytes(100_000)
+    parts = [FRAMES[0], bytes(acrypto.compress("zstd", hidden)), FRAMES[1]]
+    table = table_bytes([(len(part), MIB * (at != 1)) for at, part in enumerate(parts)])
+    with SeekableReader(io.BytesIO(b"".join(parts) + table), layer=layer) as file:
+        assert file.readall() == PLAIN[:MIB] + hidden + PLAIN[MIB : 2 * MIB]
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_checksums_of_the_table_are_checked(layer: acrypto.Layer, own: bool) -> None:
     """Whether the frames have checksums of their own or not."""

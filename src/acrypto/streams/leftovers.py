@@ -1,7 +1,8 @@
 """Temporary files: how they are named and claimed, and how those of a process that was killed are found and removed.
 
-Whoever writes a temporary file holds a lock on it (flock), which ends with the process whatever ends it. So a file of
-which the lock can be had is nobody's.
+Whoever writes a temporary file holds a lock on it (flock), which ends with the process whatever ends it; or a moment
+later, because the kernel ends a process's io_uring, which holds the file too, in its own time. So a file of which the
+lock can be had is nobody's.
 """
 
 from __future__ import annotations
