@@ -81,7 +81,10 @@ impl<T: Cargo> Flight<T> {
         // SAFETY: it is ours alone; what is borrowed of it ends when its last job is out, and only then is it touched.
         let owned: &mut T = unsafe { pointer.as_mut() };
         let lent = &mut loader;
-        let outcome = catch_unwind(AssertUnwindSafe(move || owned.load(lent)));
+        let outcome = catch_unwind(AssertUnwindSafe(move || {
+            let (owned, lent) = (owned, lent); // called once
+            owned.load(lent);
+        }));
         let entry = Some(Slot { cargo: pointer, out: loader.count, failed: Vec::new() });
         match self.slots.get_mut(slot) {
             Some(free) => *free = entry,

@@ -1,7 +1,7 @@
 //! What a job looks like to the library, and the numbers that it knows things by.
 //!
 //! The fields up to `next_iv`, 200 bytes, are the whole of version 1.3's `IMB_JOB` and the front of that of 1.5 and
-//! 2.0, which have the session's numbers behind (`tests/ipsec_mb.rs` compares with the installed header). Jobs lie in
+//! 2.0, which have the session's numbers behind (`tests.rs` compares with the installed header). Jobs lie in
 //! the manager's own ring, so that their whole size is nobody's affair here.
 
 use std::ptr::{null, null_mut};

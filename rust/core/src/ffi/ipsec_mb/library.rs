@@ -41,7 +41,7 @@ pub(super) struct Table {
     pub gcm_prepare: [OneBlock; 3],
 }
 
-/// Where the manager has what is read of it, in bytes, in every known version (`tests/ipsec_mb.rs` compares).
+/// Where the manager has what is read of it, in bytes, in every known version (`tests.rs` compares).
 pub(super) mod offset {
     pub const FEATURES: usize = 8;
     pub const GET_NEXT_JOB: usize = 64;
