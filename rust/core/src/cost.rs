@@ -15,8 +15,10 @@ use crate::alg::{Direction, Kind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod company;
 mod rivalry;
 
+pub use company::Company;
 pub use rivalry::{Bout, Rivalry};
 
 const CLASSES: usize = 40;
@@ -125,7 +127,7 @@ impl Cell {
 }
 
 /// Which table serves so many messages together; 0 is the one of those that travel alone.
-fn depth_class(depth: usize) -> usize {
+pub fn depth_class(depth: usize) -> usize {
     (depth.max(1).ilog2() as usize).min(DEPTHS)
 }
 
@@ -411,5 +413,25 @@ mod tests {
     #[test]
     fn a_table_is_small() {
         assert!(size_of::<Costs>() < 2048);
+    }
+
+    #[test]
+    fn with_lanes_each_power_of_two_of_messages_has_a_table_of_its_own() {
+        let costs = Costs::new(Kind::Digest);
+        costs.tell_depths_apart();
+        for depth in [1, 2, 4, 8, 16, 32] {
+            costs.at(depth).record(Direction::Digest, 4096, 10_000 / depth as u64);
+        }
+        for (depth, class) in [(0, 1), (1, 1), (3, 2), (7, 4), (15, 8), (31, 16), (32, 32), (100_000, 32)] {
+            assert_eq!(costs.at(depth).predict(Direction::Digest, 4096), 10_000 / class, "{depth} together");
+        }
+        assert_eq!(costs.rows().iter().map(|row| row.depth).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32]);
+    }
+
+    #[test]
+    fn without_lanes_it_makes_no_difference_how_many_there_are() {
+        let costs = Costs::new(Kind::Digest);
+        costs.at(64).record(Direction::Digest, 4096, 700);
+        assert_eq!(costs.at(1).predict(Direction::Digest, 4096), 700);
     }
 }

@@ -85,7 +85,7 @@ impl Layer {
         Some((outcome, told))
     }
 
-    fn told(&self, chosen: &Chosen, driver: &'static str, lane: Lane) -> Completion {
+    pub(super) fn told(&self, chosen: &Chosen, driver: &'static str, lane: Lane) -> Completion {
         Completion {
             device: Arc::clone(&chosen.place.device.name),
             driver,
