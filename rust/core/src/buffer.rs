@@ -173,8 +173,8 @@ impl Output {
         let is_fixed = self.is_fixed();
         let space = self.space(needed);
         let capacity = space.len();
-        let short = if is_fixed { Status::OutputTooSmall { capacity } } else { no_memory(needed) };
-        space.get_mut(..needed).ok_or(short)
+        let short = || if is_fixed { Status::OutputTooSmall { capacity } } else { no_memory(needed) };
+        space.get_mut(..needed).ok_or_else(short)
     }
 
     /// Like [`exactly`](Self::exactly), in whole pages if pooled: the space begins on one.
