@@ -136,6 +136,13 @@ fn openssl(key: &[u8], encrypt: bool) -> Option<Peer> {
     }
 }
 
+const LINE: usize = 64;
+
+fn line(bytes: &mut [u8]) -> &mut [u8] {
+    let skip = bytes.as_ptr().align_offset(LINE);
+    &mut bytes[skip..]
+}
+
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: f64| {
@@ -148,8 +155,16 @@ fn main() {
         number(1, 16.0) as usize,
         number(2, 0.2),
     );
-    let from: Vec<u8> = (0..sector * count).map(|i| (i % 251) as u8).collect();
-    let mut to = vec![0; from.len()];
+    // At the start of a cache line, where the libraries are fastest.
+    let (mut from, mut to) = (
+        vec![0u8; sector * count + LINE],
+        vec![0u8; sector * count + LINE],
+    );
+    let (from, to) = (line(&mut from), line(&mut to));
+    let (from, to) = (&mut from[..sector * count], &mut to[..sector * count]);
+    from.iter_mut()
+        .zip((0..=250).cycle())
+        .for_each(|(byte, value)| *byte = value);
     let key: Vec<u8> = (0..64).collect();
     for (bits, len) in [(256, 64), (128, 32)] {
         for (op, encrypt) in [("encrypt", true), ("decrypt", false)] {
@@ -160,7 +175,7 @@ fn main() {
                 while Instant::now() < end {
                     let started = Instant::now();
                     for first in 0..64 {
-                        peer.run(sector, black_box(&from), black_box(&mut to), first);
+                        peer.run(sector, black_box(from), black_box(to), first);
                     }
                     samples.push(started.elapsed().as_secs_f64() * 1e9 / 64.0);
                 }

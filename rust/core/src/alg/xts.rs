@@ -133,10 +133,7 @@ impl Keyed {
     /// One data unit, from `source`, or from `data` in place, into `data`.
     fn unit(&mut self, tweak: &[u8; TWEAK], source: Option<&[u8]>, data: &mut [u8]) -> Outcome<()> {
         match self {
-            Self::AwsLc(cipher) => {
-                cipher.start(tweak)?;
-                cipher.update(source, data)
-            }
+            Self::AwsLc(cipher) => cipher.unit(tweak, source, data),
             Self::OpenSsl(xts) => xts.unit(tweak, source, data),
             Self::RustCrypto { xts, encrypt } => {
                 if let Some(source) = source {
