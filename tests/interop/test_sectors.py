@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
@@ -68,7 +69,7 @@ def test_pieces_into_and_many(layer: acrypto.Layer, size: int, unit: int, first:
     expected = by_cryptography(KEYS[size], first, unit, data)
     transform = layer.transform("xts(aes)", key=KEYS[size], unit=unit)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(edges)]
     into = bytearray(len(data) + 1)
     assert transform.encrypt(tweak_of(first), pieces, into=into).wait() == len(data)
     assert into == expected + b"\0"
