@@ -218,7 +218,9 @@ class Layer(Control):
             window: log2 of the history window, where a codec lets one choose.
             hash: of a signature: "sha256", "sha384", "sha512".
             padding: of an RSA signature: "pss" or "pkcs1".
-            unit: bytes of plaintext that are sealed at a time, of `stream(...)`; 65536 unless told otherwise.
+            unit: bytes of plaintext that are sealed at a time, of `stream(...)`; 65536 unless told otherwise. Of
+                `xts(aes)` bytes of a sector, a multiple of 16 up to 2^24: messages are whole sectors, and the nonce,
+                the first one's tweak, grows by one for each, as dm-crypt's plain64; without it a message is one unit.
             verify: whether every result is checked before it is given: what was compressed or encrypted is turned back,
                 what was computed is computed again, by another than its maker where there is one. A device that was
                 wrong is quarantined, and the work done elsewhere.
