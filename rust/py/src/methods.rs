@@ -467,4 +467,78 @@ impl Transform {
         let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
         self.start_many(py, Direction::Decrypt, sources, asked)
     }
+
+    /// `sign` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn sign_many<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        self.start_many(py, Direction::Sign, Sources::of(&data, asked.unit), asked)
+    }
+
+    /// `sign_many` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn try_sign_many<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        self.start_many(py, Direction::Sign, Sources::of(&data, asked.unit), asked)
+    }
+
+    /// `verify` of many messages in one submission, with a tag or signature each. Gives a list of None.
+    #[pyo3(signature = (tags, data, **options), text_signature = "($self, tags, data, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn verify_many<'py>(
+        &self,
+        py: Python<'py>,
+        tags: Bound<'py, PyAny>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["return_exceptions"], false)?;
+        self.start_many(py, Direction::Verify, Sources::Tagged { tags: &tags, list: &data }, asked)
+    }
+
+    /// `verify_many` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (tags, data, **options), text_signature = "($self, tags, data, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn try_verify_many<'py>(
+        &self,
+        py: Python<'py>,
+        tags: Bound<'py, PyAny>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["return_exceptions"], true)?;
+        self.start_many(py, Direction::Verify, Sources::Tagged { tags: &tags, list: &data }, asked)
+    }
+
+    /// `agree` with many peers in one submission: a list of public keys, or one buffer cut into `unit` bytes. Gives a list.
+    #[pyo3(signature = (peers, **options), text_signature = "($self, peers, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn agree_many<'py>(
+        &self,
+        py: Python<'py>,
+        peers: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        self.start_many(py, Direction::Agree, Sources::of(&peers, asked.unit), asked)
+    }
+
+    /// `agree_many` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (peers, **options), text_signature = "($self, peers, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn try_agree_many<'py>(
+        &self,
+        py: Python<'py>,
+        peers: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        self.start_many(py, Direction::Agree, Sources::of(&peers, asked.unit), asked)
+    }
 }

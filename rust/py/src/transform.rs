@@ -330,6 +330,21 @@ impl Transform {
                     units.push(layer.unit(source));
                 }
             }
+            Sources::Tagged { tags, list } => {
+                let mut tags = tags.try_iter()?;
+                for item in list.try_iter()? {
+                    let source = pins.source(&item?)?;
+                    let Some(tag) = tags.next() else {
+                        return Err(Status::usage(format!("{} tags for more messages", units.len()))).or_raise(py);
+                    };
+                    let mut unit = layer.unit(source);
+                    unit.extra = extra(Vec::new(), Source::default(), Pins::short(Some(&tag?))?);
+                    units.push(unit);
+                }
+                if tags.next().is_some() {
+                    return Err(Status::usage(format!("more tags than the {} messages", units.len()))).or_raise(py);
+                }
+            }
             Sources::Sealed { nonces, list, ads } => {
                 let mut nonces = nonces.try_iter()?;
                 let mut ads = ads.map(|ads| ads.try_iter()).transpose()?;
@@ -375,5 +390,6 @@ struct Company {
 pub enum Sources<'a, 'py> {
     List(&'a Bound<'py, PyAny>),
     Cut { buffer: &'a Bound<'py, PyAny>, unit: usize },
+    Tagged { tags: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny> },
     Sealed { nonces: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny>, ads: Option<&'a Bound<'py, PyAny>> },
 }

@@ -955,6 +955,84 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    def sign_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def try_sign_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def verify_many(
+        self,
+        tags: Iterable[BytesLike],
+        data: Iterable[_Source],
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[None]]: ...
+    def try_verify_many(
+        self,
+        tags: Iterable[BytesLike],
+        data: Iterable[_Source],
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[None]]: ...
+    def agree_many(
+        self,
+        peers: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def try_agree_many(
+        self,
+        peers: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
 
 @final
 class Layer:

@@ -79,6 +79,8 @@ class Layer(Control):
             gather_ns=int(self.settings.gather_us * 1000),
         )
         self._cache: dict[object, _core.Transform] = {}
+        #: Called when it has closed, by whoever waits for something else meanwhile and would not see it.
+        self._when_closed: set[Callable[[], object]] = set()
         # Not needed for `import acrypto`, which is to be cheap.
         from acrypto.balancers.balancers import Balancers
         from acrypto.layer.care import Care
@@ -136,6 +138,8 @@ class Layer(Control):
     def close(self) -> None:
         """Ends the layer: queued operations fail with ClosedError, running ones are waited for. Idempotent.
 
+        Pipelines of this layer end with ClosedError, too; one that waits for its source or sink ends at once.
+
         Blocks this thread until the workers have ended; in an event loop use `aclose`.
         """
         self._stop()
@@ -145,6 +149,8 @@ class Layer(Control):
             return  # a forked child: the threads are the parent's
         self._care.save()
         self._native.close()
+        for tell in list(self._when_closed):
+            tell()
         self._devices.stop()
         self._care.stop()
         self._native.unregister()

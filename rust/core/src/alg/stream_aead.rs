@@ -216,10 +216,7 @@ impl Transform for StreamAead {
             Direction::Decrypt => self.open(call, ad, output),
             other => Err(Status::usage(format!("{} cannot {}", self.algorithm.name, other.name()))),
         };
-        if outcome.as_ref().is_err_and(|status| !matches!(status, Status::OutputTooSmall { .. })) {
-            output.wipe(self.capacity(call));
-        }
-        outcome.map(|()| Facts::default())
+        super::aead::wiped(outcome, output, self.capacity(call))
     }
 }
 
