@@ -2,6 +2,7 @@
 
 use super::{Ask, Bound, Chosen, Layer};
 use crate::alg::{self, Direction, Facts};
+use crate::buffer::Tray;
 use crate::device::State;
 use crate::operation::{Completion, Hold, Lane, Settled, WITHDRAWN};
 use crate::queue::{Item, Refused};
@@ -163,7 +164,7 @@ impl Layer {
         place.costs.tally.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
         let told = self.told(chosen, transform.driver(direction), Lane::Batch);
         let completion = Completion { run_ns, bytes_in: bytes_in as u64, bytes_out, ..told };
-        Settled { units: results, completion, route: None }
+        Settled { units: results, completion, route: None, laid: None }
     }
 
     /// Queues work; several units are shared among the device's workers and settle together.
@@ -176,6 +177,22 @@ impl Layer {
         direction: Direction,
         max_output: u64,
         wishes: Wishes,
+        hold: Hold,
+    ) -> Outcome<()> {
+        self.submit_laid(bound, chosen, units, direction, max_output, wishes, None, hold)
+    }
+
+    /// [`submit`](Self::submit), with all results in one piece of memory.
+    #[allow(clippy::too_many_arguments)] // as `submit`
+    pub fn submit_laid(
+        &self,
+        bound: &Arc<Bound>,
+        chosen: &Chosen,
+        units: impl Into<Units>,
+        direction: Direction,
+        max_output: u64,
+        wishes: Wishes,
+        tray: Option<Arc<Tray>>,
         mut hold: Hold,
     ) -> Outcome<()> {
         if let Err(status) = self.alive() {
@@ -200,10 +217,10 @@ impl Layer {
         };
         let share = units.len().div_ceil(chosen.place.device.options.workers.max(1)).max(1);
         let parts = units.len().div_ceil(share); // fewer than workers, if there is less to do
-        if parts <= 1 {
+        if parts <= 1 && tray.is_none() {
             return self.enqueue(std::iter::once(make(units, None, hold)), wishes.must_not_wait);
         }
-        let gather = Gather::new(units.len(), parts);
+        let gather = Gather::new(units.len(), parts, tray);
         let mut units = units.into_vec().into_iter();
         let mut next = |part: usize| {
             let own: Vec<Unit> = units.by_ref().take(share).collect();
