@@ -432,12 +432,12 @@ impl Layer {
         let Some(device) = devices.into_iter().find(|device| *device.name == *name) else {
             return Ok(Vec::new()); // removed meanwhile
         };
-        let mut burst = py.detach(|| device.queue.take(most, 1, || false));
+        let mut burst = py.detach(|| device.queue.take(1..=most, 1, || false));
         while !burst.is_empty() && !device.is_running() {
             let lost = burst;
             burst = py.detach(|| {
                 device.lose_all(lost);
-                device.queue.take(most, 1, || false)
+                device.queue.take(1..=most, 1, || false)
             });
         }
         let load = device.queue.load();

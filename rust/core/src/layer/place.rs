@@ -104,6 +104,9 @@ impl Place {
     }
 
     fn of_bid(bid: &Arc<Bid>, costs: Arc<Costs>) -> Self {
+        if bid.device.engine.lanes() > 1 {
+            costs.tell_depths_apart();
+        }
         Self {
             limits: bid.offer.limits,
             costs,
@@ -151,6 +154,8 @@ pub struct Ask<'a> {
     pub bytes: usize,
     pub priority: i32,
     pub client: u32,
+    /// How many travel together.
+    pub depth: usize,
     /// By name: there or nowhere.
     pub device: Option<&'a str>,
     /// Numbers of devices that are not to be asked again.
@@ -163,7 +168,17 @@ pub struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     pub fn of(direction: Direction, bytes: usize) -> Self {
-        Self { direction, bytes, priority: 0, client: 0, device: None, tried: &[], is_peek: false, here: None }
+        Self {
+            direction,
+            bytes,
+            priority: 0,
+            client: 0,
+            depth: 1,
+            device: None,
+            tried: &[],
+            is_peek: false,
+            here: None,
+        }
     }
 }
 
@@ -513,6 +528,9 @@ impl Layer {
             count += 1;
         }
         let seats = all.get(..count).unwrap_or(&[]);
+        // Where nobody has lanes it makes no difference how many there are.
+        let has_lanes = found.iter().flatten().any(|(_, place)| place.device.engine.lanes() > 1);
+        let depth = if has_lanes { ask.depth } else { 1 };
         let asked = Asked {
             algorithm: &bound.name,
             direction: ask.direction,
@@ -520,7 +538,7 @@ impl Layer {
             priority: ask.priority,
             client: ask.client,
             device_count: self.num_devices.load(Ordering::Relaxed),
-            rivalry: &bound.rivalry,
+            rivalry: bound.rivalry.at(depth),
         };
         let balancer = self.balancer();
         let choice = if ask.is_peek { balancer.peek(&asked, seats) } else { balancer.find_device(&asked, seats) };
@@ -543,7 +561,10 @@ impl Layer {
 
     fn seat_of<'p>(&self, place: &'p Place, ask: &Ask<'_>) -> Seat<'p> {
         let device = &place.device;
-        let run_ns = place.costs.predict(ask.direction, ask.bytes);
+        let operations = device.queue.len();
+        // What waits there already is company.
+        let costs = place.costs.at(ask.depth.max(operations + 1));
+        let run_ns = costs.predict(ask.direction, ask.bytes);
         let is_inline = device.engine.runs_inline() && run_ns < self.settings.inline_ns;
         let stays = ask.here.is_some_and(|here| std::ptr::eq(here, &**device));
         Seat {
@@ -551,10 +572,10 @@ impl Layer {
             engine: device.engine.name(),
             number: device.number(),
             priority: place.priority,
-            operations: device.queue.len(),
+            operations,
             ready_ns: if is_inline || stays { 0 } else { device.ready_ns().saturating_add(HAND_OVER_NS) },
             run_ns,
-            samples: place.costs.samples(ask.direction, ask.bytes),
+            samples: costs.samples(ask.direction, ask.bytes),
             has_room: is_inline || device.queue.has_room(ask.bytes, place.limits.queue),
         }
     }

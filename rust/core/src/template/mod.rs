@@ -156,7 +156,7 @@ struct Made<W> {
     work: W,
 }
 
-impl<W: Work> Transform for Made<W> {
+impl<W: Work + 'static> Transform for Made<W> {
     fn kind(&self) -> Kind {
         self.kind
     }
