@@ -1,5 +1,6 @@
 //! Transforms: an algorithm with its parameters and key, and every operation that it has.
 
+use crate::batch::{Batch, Layout, Spans, lay_out};
 use crate::buffer::Pins;
 use crate::convert::{deadline, number};
 use crate::delivery::{Delivery, Mode};
@@ -8,7 +9,7 @@ use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
 use crate::port::running_loop;
-use acrypto_core::alg::Direction;
+use acrypto_core::alg::{Direction, Kind};
 use acrypto_core::buffer::Source;
 use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Wishes};
 use acrypto_core::request::{Extra, Unit};
@@ -42,7 +43,12 @@ pub struct Asked<'py> {
     pub into: Option<Bound<'py, PyAny>>,
     pub max_output: Option<u64>,
     pub unit: Option<usize>,
-    return_exceptions: bool,
+    /// Of results in one piece of memory: bytes from one to the next, or one after the other.
+    pub slot: Option<usize>,
+    pub packed: bool,
+    lengths: Option<Bound<'py, PyAny>>,
+    offsets: Option<Bound<'py, PyAny>>,
+    pub return_exceptions: bool,
     pub device: Option<String>,
     client: Option<String>,
     pub wishes: Wishes,
@@ -79,6 +85,10 @@ impl<'py> Asked<'py> {
                 "into" => asked.into = Some(value),
                 "max_output" => asked.max_output = Some(number(&name, &value, "0 to 2^64 - 1")?),
                 "unit" => asked.unit = Some(number(&name, &value, "1 to 2^63")?),
+                "slot" => asked.slot = Some(number(&name, &value, "1 to 2^63")?),
+                "packed" => asked.packed = value.is_truthy()?,
+                "lengths" => asked.lengths = Some(value),
+                "offsets" => asked.offsets = Some(value),
                 _ => asked.return_exceptions = value.is_truthy()?,
             }
         }
@@ -237,17 +247,40 @@ impl Transform {
         let layer = &self.layer.core;
         layer.alive().or_raise(py)?;
         asked.settle(&self.layer);
-        let max_output = asked.max_output.unwrap_or(self.layer.max_output);
+        let mut max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
-        let units = self.units(py, sources, &mut pins)?;
-        let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
-        let harvest = Harvest::Many { each, return_exceptions, num: units.len() as u32 };
+        let spans = self.spans(py, &sources, &mut asked)?;
+        let layout = Layout::of(py, &asked, direction, spans.is_some())?;
+        if let (Some(layout), Direction::Decompress) = (&layout, direction) {
+            let most = layout.slot().or(asked.unit.filter(|_| spans.is_some()));
+            max_output = max_output.min(most.map_or(u64::MAX, |most| most as u64));
+        }
+        let mut units = match (&spans, &sources) {
+            (Some(spans), Sources::List(data) | Sources::Cut { buffer: data, .. }) => match data.cast::<Batch>() {
+                Ok(batch) => spans.units(layer, batch.get().buffer(py).bind(py), &mut pins)?,
+                Err(_) => spans.units(layer, data, &mut pins)?,
+            },
+            _ => self.units(py, sources, &mut pins)?,
+        };
         // Units are alike in size as a rule: predicting the first and scaling saves a look-up for each.
         let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
         let mean = total / units.len().max(1);
         let device = asked.device.as_deref();
         let (priority, client) = (asked.wishes.priority, asked.wishes.client);
         let chosen = self.choose(py, &Ask { device, priority, client, ..Ask::of(direction, mean) })?;
+        let (harvest, tray) = match &layout {
+            None => {
+                let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
+                (Harvest::Many { each, return_exceptions, num: units.len() as u32 }, None)
+            }
+            Some(layout) => {
+                // What an engine may keep to itself is done again elsewhere: not in memory that it could still write to.
+                let is_direct = !chosen.place.device.engine.may_lose();
+                let spans = spans.unwrap_or_default();
+                let (tray, plan) = lay_out(py, layer, &asked, layout, spans, &mut units, is_direct, &mut pins)?;
+                (Harvest::Laid(plan), Some(tray))
+            }
+        };
         for unit in &units {
             chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         }
@@ -258,7 +291,11 @@ impl Transform {
         let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
         let is_bounded = direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
         if units.is_empty() || is_forced || (is_delivered && is_bounded && layer.is_inline(&chosen, predicted)) {
-            let run = || layer.run_batch(&self.recipe, &chosen, units, direction, max_output);
+            let run = || {
+                let mut settled = layer.run_batch(&self.recipe, &chosen, units, direction, max_output);
+                settled.laid = tray.and_then(|tray| tray.lay(std::mem::take(&mut settled.units))).map(Box::new);
+                settled
+            };
             let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
             let done = Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled))?;
             Operation::call_back(done.bind(py), &self.layer.ports, asked.delivery)?;
@@ -266,8 +303,26 @@ impl Transform {
         }
         let wishes = asked.wishes;
         self.layer.launch(py, event_loop, harvest, pins, asked.delivery, |hold| {
-            layer.submit(&self.recipe, &chosen, units, direction, max_output, wishes, hold)
+            layer.submit_laid(&self.recipe, &chosen, units, direction, max_output, wishes, tray, hold)
         })
+    }
+
+    /// Where the messages lie, if they are results of a batch or were given with their lengths.
+    fn spans(&self, py: Python<'_>, sources: &Sources<'_, '_>, asked: &mut Asked<'_>) -> PyResult<Option<Spans>> {
+        let (Sources::List(data) | Sources::Cut { buffer: data, .. }) = sources else { return Ok(None) };
+        let batch = data.cast::<Batch>().ok().filter(|_| self.recipe.kind == Kind::Compression);
+        match (batch, &asked.lengths, &asked.offsets) {
+            (None, None, None) => Ok(None),
+            (Some(batch), None, None) => {
+                asked.unit = asked.unit.or(batch.get().unit());
+                batch.get().spans().or_raise(py).map(Some)
+            }
+            (None, Some(lengths), offsets) => Spans::read(py, lengths, offsets.as_ref()).map(Some),
+            (Some(_), ..) => {
+                Err(Status::usage("a Batch knows its lengths and offsets; give none beside it")).or_raise(py)
+            }
+            (None, None, Some(_)) => Err(Status::usage("offsets without lengths")).or_raise(py),
+        }
     }
 
     fn units<'py>(&self, py: Python<'py>, sources: Sources<'_, 'py>, pins: &mut Pins) -> PyResult<Vec<Unit>> {

@@ -123,7 +123,8 @@ impl Tray {
             end: 0,
         };
         if self.area.get().is_none() {
-            let total = results.as_slice().iter().flatten().fold(0usize, |sum, (output, _)| sum.saturating_add(output.len()));
+            let total =
+                results.as_slice().iter().flatten().fold(0usize, |sum, (output, _)| sum.saturating_add(output.len()));
             // Without memory every result is one that does not fit.
             let _ = self.take(total);
         }
@@ -241,7 +242,8 @@ mod tests {
             // SAFETY: as above.
             let tray = Arc::new(unsafe { Tray::fixed(&pool, memory.as_mut_ptr(), 5, 2, slot) });
             let laid = tray.lay(vec![result(&pool, long), result(&pool, b"def")]).unwrap();
-            let told: Vec<_> = expected.iter().map(|(at, capacity)| (*at, Status::OutputTooSmall { capacity: *capacity })).collect();
+            let told: Vec<_> =
+                expected.iter().map(|(at, capacity)| (*at, Status::OutputTooSmall { capacity: *capacity })).collect();
             assert_eq!(laid.errors, told);
         }
     }
