@@ -40,7 +40,7 @@ class Peer:
     """Runs of the C program, each of a few rounds over all pages."""
 
     def __init__(self, program: Path, data: Path) -> None:
-        self.argv = [str(program), str(data), str(PAGE), str(PAGE), "3"]
+        self.argv = [str(program), str(data), str(PAGE), str(PAGE), "7"]
         self.sizes = ""
 
     def sample(self) -> tuple[float, float]:
@@ -52,7 +52,7 @@ class Peer:
 
 def ours(workers: int, data: bytes, mode: str) -> tuple[acrypto.Layer, Callable[[], object], Callable[[], object], int]:
     """A layer, what compresses all pages into slots, what takes them back, and the bytes they become."""
-    layer = acrypto.open(["software"], workers=workers)
+    layer = acrypto.open(["software"], settings=acrypto.Settings(workers=workers))
     transform = layer.transform("deflate", strategy="fixed")
     slots, back = bytearray(len(data)), bytearray(len(data))
     batch = transform.compress_many(data, unit=PAGE, into=slots).wait()

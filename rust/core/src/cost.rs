@@ -15,8 +15,10 @@ use crate::alg::{Direction, Kind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod company;
 mod rivalry;
 
+pub use company::Company;
 pub use rivalry::{Bout, Rivalry};
 
 const CLASSES: usize = 40;
@@ -125,7 +127,7 @@ impl Cell {
 }
 
 /// Which table serves so many messages together; 0 is the one of those that travel alone.
-fn depth_class(depth: usize) -> usize {
+pub fn depth_class(depth: usize) -> usize {
     (depth.max(1).ilog2() as usize).min(DEPTHS)
 }
 

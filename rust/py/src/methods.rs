@@ -3,8 +3,9 @@
 //! Written out rather than generated: this is the face, and a macro would hide its signatures.
 
 use crate::error::OrRaise;
+use crate::many::Sources;
 use crate::operation::Operation;
-use crate::transform::{Asked, ExplanationRow, Message, Sources, Transform};
+use crate::transform::{Asked, ExplanationRow, Message, Transform};
 use acrypto_core::alg::Direction;
 use acrypto_core::layer::Ask;
 use acrypto_core::status::Status;

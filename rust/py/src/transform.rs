@@ -1,17 +1,18 @@
 //! Transforms: an algorithm with its parameters and key, and every operation that it has.
 
-use crate::batch::{Batch, Layout, Spans, lay_out};
 use crate::buffer::Pins;
 use crate::convert::{deadline, number};
 use crate::delivery::{Delivery, Mode};
 use crate::error::OrRaise;
+use crate::gather::{TURN_NS, count_submitted};
 use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
 use crate::port::running_loop;
-use acrypto_core::alg::{Direction, Kind};
+use acrypto_core::alg::Direction;
 use acrypto_core::buffer::Source;
-use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Wishes};
+use acrypto_core::cost::Company as Kinds;
+use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Gathered, Wishes};
 use acrypto_core::request::{Extra, Unit};
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyTypeError;
@@ -20,7 +21,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use std::sync::Arc;
 
 /// Work predicted below this holds the GIL: giving it away and getting it back costs more than it saves others.
-const DETACH_NS: u64 = 5_000;
+pub const DETACH_NS: u64 = 5_000;
 
 /// Random bytes are given as `bytes`, copied with the GIL held, so one call must not ask for too many.
 pub const MAX_RANDOM: u64 = 1 << 20;
@@ -46,8 +47,8 @@ pub struct Asked<'py> {
     /// Of results in one piece of memory: bytes from one to the next, or one after the other.
     pub slot: Option<usize>,
     pub packed: bool,
-    lengths: Option<Bound<'py, PyAny>>,
-    offsets: Option<Bound<'py, PyAny>>,
+    pub lengths: Option<Bound<'py, PyAny>>,
+    pub offsets: Option<Bound<'py, PyAny>>,
     pub return_exceptions: bool,
     pub device: Option<String>,
     client: Option<String>,
@@ -129,21 +130,12 @@ impl<'a, 'py> Message<'a, 'py> {
     }
 }
 
-impl<'a, 'py> Sources<'a, 'py> {
-    pub fn of(data: &'a Bound<'py, PyAny>, unit: Option<usize>) -> Self {
-        match unit {
-            Some(unit) => Self::Cut { buffer: data, unit },
-            None => Self::List(data),
-        }
-    }
-}
-
 pub fn extra(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Option<Box<Extra>> {
     (!nonce.is_empty() || !ad.is_empty() || !tag.is_empty()).then(|| Box::new(Extra::new(nonce, ad, tag)))
 }
 
 impl Transform {
-    fn shape(&self, direction: Direction, into: bool) -> Shape {
+    pub fn shape(&self, direction: Direction, into: bool) -> Shape {
         use Direction::*;
         match direction {
             Verify => Shape::Nothing,
@@ -153,7 +145,7 @@ impl Transform {
         }
     }
 
-    fn must_have(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
+    pub fn must_have(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
         let (name, kind) = (&self.recipe.name, self.recipe.kind);
         if kind.directions().contains(&direction) {
             return Ok(());
@@ -163,7 +155,7 @@ impl Transform {
     }
 
     /// Where it goes. What was not met yet is compiled without the GIL, for that may have to wait.
-    fn choose(&self, py: Python<'_>, ask: &Ask<'_>) -> PyResult<Chosen> {
+    pub fn choose(&self, py: Python<'_>, ask: &Ask<'_>) -> PyResult<Chosen> {
         let core = &self.layer.core;
         if let Some(chosen) = core.choose_met(&self.recipe, ask) {
             return chosen.or_raise(py);
@@ -196,15 +188,26 @@ impl Transform {
         let bytes = acrypto_core::request::cost_bytes(&unit, direction, max_output);
         let (priority, client) = (asked.wishes.priority, asked.wishes.client);
         let device = asked.device.as_deref();
-        let chosen = self.choose(py, &Ask { priority, client, device, ..Ask::of(direction, bytes) })?;
+        let event_loop = running_loop(py)?;
+        let company = event_loop.as_ref().and_then(|_| self.company(&asked));
+        let depth = company.map_or(1, |company| company.expected);
+        let chosen = self.choose(py, &Ask { priority, client, device, depth, ..Ask::of(direction, bytes) })?;
         chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         let shape = self.shape(direction, asked.into.is_some());
-        let predicted = chosen.place.costs.predict(direction, bytes);
-        let event_loop = running_loop(py)?;
+        let predicted = chosen.place.costs.at(depth).predict(direction, bytes);
         let is_forced =
             chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
         let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
-        if is_forced || (is_delivered && layer.is_inline(&chosen, predicted)) {
+        let is_short = is_delivered && layer.is_inline(&chosen, predicted);
+        if let (Some(event_loop), Some(company), true) = (&event_loop, company, is_short && !is_forced)
+            && self.pays(&chosen, company, direction, bytes, predicted)
+        {
+            let bound = Arc::clone(&self.recipe);
+            let Company { expected, number, waits_turn } = company;
+            let work = Gathered { bound, chosen, expected, number, unit, direction, max_output };
+            return self.layer.put_off(py, event_loop.clone(), shape, pins, work, waits_turn);
+        }
+        if is_forced || is_short {
             let inflates = direction == Direction::Decompress && !is_forced;
             let limit = if inflates { max_output.min(INLINE_OUTPUT) } else { max_output };
             let mut run = || layer.run_inline(&self.recipe, &chosen, &mut unit, direction, limit, max_output);
@@ -224,6 +227,36 @@ impl Transform {
         })
     }
 
+    /// How many come together with a message that is about to be submitted; none if it travels alone in any case.
+    fn company(&self, asked: &Asked<'_>) -> Option<Company> {
+        let Wishes { deadline, client, is_bound, .. } = asked.wishes;
+        let is_plain = deadline.is_none() && client == 0 && !is_bound && asked.delivery.callback.is_none();
+        let is_queued = asked.delivery.mode == Mode::Queued && !self.layer.gather.is_zero();
+        if !is_plain || !is_queued || self.recipe.verify || !self.recipe.has_lanes() {
+            return None;
+        }
+        let kind = &self.recipe.rivalry;
+        count_submitted(kind);
+        let number = kind.company.count();
+        let (burst, turn) = (kind.company.burst(), kind.company.turn());
+        Some(Company { expected: burst.max(turn), number, waits_turn: burst < 2 })
+    }
+
+    /// Whether a message is to wait for others.
+    fn pays(&self, chosen: &Chosen, company: Company, direction: Direction, bytes: usize, predicted: u64) -> bool {
+        if !company.waits_turn {
+            return chosen.place.device.engine.lanes() > 1;
+        }
+        if company.expected < 2 || chosen.place.device.engine.lanes() < 2 {
+            return Kinds::explores(company.number);
+        }
+        // Who waits for the next turn is put to sleep and woken: that must be less than what is gained.
+        let alone = Ask { is_peek: true, ..Ask::of(direction, bytes) };
+        let alone = self.layer.core.choose_met(&self.recipe, &alone).and_then(Result::ok);
+        let alone_ns = alone.map_or(0, |alone| alone.place.costs.predict(direction, bytes));
+        predicted + TURN_NS < alone_ns
+    }
+
     /// Random bytes.
     pub fn generate(&self, py: Python<'_>, nbytes: u64, device: Option<&str>) -> PyResult<Py<Operation>> {
         if nbytes > MAX_RANDOM {
@@ -234,148 +267,13 @@ impl Transform {
         let nothing = PyBytes::new(py, b"");
         self.start(py, &Message::of(Direction::Generate, &nothing), asked)
     }
-
-    /// Submits many messages as one operation.
-    pub fn start_many<'py>(
-        &self,
-        py: Python<'py>,
-        direction: Direction,
-        sources: Sources<'_, 'py>,
-        mut asked: Asked<'py>,
-    ) -> PyResult<Py<Operation>> {
-        self.must_have(py, direction)?;
-        let layer = &self.layer.core;
-        layer.alive().or_raise(py)?;
-        asked.settle(&self.layer);
-        let mut max_output = asked.max_output.unwrap_or(self.layer.max_output);
-        let mut pins = Pins::default();
-        let spans = self.spans(py, &sources, &mut asked)?;
-        let layout = Layout::of(py, &asked, direction, spans.is_some())?;
-        if let (Some(layout), Direction::Decompress) = (&layout, direction) {
-            let most = layout.slot().or(asked.unit.filter(|_| spans.is_some()));
-            max_output = max_output.min(most.map_or(u64::MAX, |most| most as u64));
-        }
-        let mut units = match (&spans, &sources) {
-            (Some(spans), Sources::List(data) | Sources::Cut { buffer: data, .. }) => match data.cast::<Batch>() {
-                Ok(batch) => spans.units(layer, batch.get().buffer(py).bind(py), &mut pins)?,
-                Err(_) => spans.units(layer, data, &mut pins)?,
-            },
-            _ => self.units(py, sources, &mut pins)?,
-        };
-        // Units are alike in size as a rule: predicting the first and scaling saves a look-up for each.
-        let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
-        let mean = total / units.len().max(1);
-        let device = asked.device.as_deref();
-        let (priority, client) = (asked.wishes.priority, asked.wishes.client);
-        let chosen = self.choose(py, &Ask { device, priority, client, ..Ask::of(direction, mean) })?;
-        let (harvest, tray) = match &layout {
-            None => {
-                let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
-                (Harvest::Many { each, return_exceptions, num: units.len() as u32 }, None)
-            }
-            Some(layout) => {
-                // What an engine may keep to itself is done again elsewhere: not in memory that it could still write to.
-                let is_direct = !chosen.place.device.engine.may_lose();
-                let spans = spans.unwrap_or_default();
-                let (tray, plan) = lay_out(py, layer, &asked, layout, spans, &mut units, is_direct, &mut pins)?;
-                (Harvest::Laid(plan), Some(tray))
-            }
-        };
-        for unit in &units {
-            chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
-        }
-        let predicted = chosen.place.costs.predict(direction, mean).saturating_mul(units.len() as u64);
-        let event_loop = running_loop(py)?;
-        let is_forced =
-            chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
-        let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
-        let is_bounded = direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
-        if units.is_empty() || is_forced || (is_delivered && is_bounded && layer.is_inline(&chosen, predicted)) {
-            let run = || {
-                let mut settled = layer.run_batch(&self.recipe, &chosen, units, direction, max_output);
-                settled.laid = tray.and_then(|tray| tray.lay(std::mem::take(&mut settled.units))).map(Box::new);
-                settled
-            };
-            let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
-            let done = Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled))?;
-            Operation::call_back(done.bind(py), &self.layer.ports, asked.delivery)?;
-            return Ok(done);
-        }
-        let wishes = asked.wishes;
-        self.layer.launch(py, event_loop, harvest, pins, asked.delivery, |hold| {
-            layer.submit_laid(&self.recipe, &chosen, units, direction, max_output, wishes, tray, hold)
-        })
-    }
-
-    /// Where the messages lie, if they are results of a batch or were given with their lengths.
-    fn spans(&self, py: Python<'_>, sources: &Sources<'_, '_>, asked: &mut Asked<'_>) -> PyResult<Option<Spans>> {
-        let (Sources::List(data) | Sources::Cut { buffer: data, .. }) = sources else { return Ok(None) };
-        let batch = data.cast::<Batch>().ok().filter(|_| self.recipe.kind == Kind::Compression);
-        match (batch, &asked.lengths, &asked.offsets) {
-            (None, None, None) => Ok(None),
-            (Some(batch), None, None) => {
-                asked.unit = asked.unit.or(batch.get().unit());
-                batch.get().spans().or_raise(py).map(Some)
-            }
-            (None, Some(lengths), offsets) => Spans::read(py, lengths, offsets.as_ref()).map(Some),
-            (Some(_), ..) => {
-                Err(Status::usage("a Batch knows its lengths and offsets; give none beside it")).or_raise(py)
-            }
-            (None, None, Some(_)) => Err(Status::usage("offsets without lengths")).or_raise(py),
-        }
-    }
-
-    fn units<'py>(&self, py: Python<'py>, sources: Sources<'_, 'py>, pins: &mut Pins) -> PyResult<Vec<Unit>> {
-        let layer = &self.layer.core;
-        let mut units = Vec::new();
-        match sources {
-            Sources::Cut { buffer, unit } => {
-                if unit == 0 {
-                    return Err(Status::usage("unit is 0 bytes; it must be at least 1")).or_raise(py);
-                }
-                units.extend(pins.units(buffer, unit)?.into_iter().map(|source| layer.unit(source)));
-            }
-            Sources::List(list) => {
-                for item in list.try_iter()? {
-                    let source = pins.source(&item?)?;
-                    units.push(layer.unit(source));
-                }
-            }
-            Sources::Sealed { nonces, list, ads } => {
-                let mut nonces = nonces.try_iter()?;
-                let mut ads = ads.map(|ads| ads.try_iter()).transpose()?;
-                for item in list.try_iter()? {
-                    let source = pins.source(&item?)?;
-                    let Some(nonce) = nonces.next() else {
-                        return Err(Status::usage(format!("{} nonces for more messages", units.len()))).or_raise(py);
-                    };
-                    let ad = match &mut ads {
-                        None => Source::default(),
-                        Some(ads) => match ads.next() {
-                            Some(ad) => pins.source(&ad?)?,
-                            None => {
-                                return Err(Status::usage(format!("{} ads for more messages", units.len())))
-                                    .or_raise(py);
-                            }
-                        },
-                    };
-                    let mut unit = layer.unit(source);
-                    unit.extra = extra(Pins::short(Some(&nonce?))?, ad, Vec::new());
-                    units.push(unit);
-                }
-                if nonces.next().is_some() || ads.is_some_and(|mut ads| ads.next().is_some()) {
-                    return Err(Status::usage(format!("more nonces or ads than the {} messages", units.len())))
-                        .or_raise(py);
-                }
-            }
-        }
-        Ok(units)
-    }
 }
 
-/// The messages of a `*_many`.
-pub enum Sources<'a, 'py> {
-    List(&'a Bound<'py, PyAny>),
-    Cut { buffer: &'a Bound<'py, PyAny>, unit: usize },
-    Sealed { nonces: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny>, ads: Option<&'a Bound<'py, PyAny>> },
+/// What is known of who comes with a message.
+#[derive(Clone, Copy)]
+struct Company {
+    expected: usize,
+    number: u32,
+    /// Those of other tasks, which come until the loop's next turn.
+    waits_turn: bool,
 }

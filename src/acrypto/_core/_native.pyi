@@ -1326,6 +1326,7 @@ class Layer:
         quarantine_errors: int = 4,
         quarantine_factor: float = 50.0,
         trickle: int = 16,
+        gather_ns: int = 0,
     ) -> Layer: ...
     def add_device(
         self,

@@ -76,6 +76,7 @@ class Layer(Control):
             quarantine_errors=self.settings.quarantine_errors,
             quarantine_factor=self.settings.quarantine_factor,
             trickle=self.settings.trickle,
+            gather_ns=int(self.settings.gather_us * 1000),
         )
         self._cache: dict[object, _core.Transform] = {}
         # Not needed for `import acrypto`, which is to be cheap.

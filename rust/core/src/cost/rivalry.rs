@@ -1,12 +1,14 @@
 //! What balancers remember of one algorithm's rivals, per direction and size class.
 
-use super::{CLASSES, DEPTHS, DIRECTIONS, class_of, depth_class};
+use super::{CLASSES, Company, DEPTHS, DIRECTIONS, class_of, depth_class};
 use crate::alg::Direction;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a balancer remembers of one algorithm's rivals. Lock-free; shareable between threads.
 pub struct Rivalry {
+    /// How many of its messages come together.
+    pub company: Company,
     bouts: [[Bout; CLASSES]; DIRECTIONS],
     /// Of 2 and more messages together.
     deeper: OnceLock<Box<[Rivalry; DEPTHS]>>,
@@ -27,7 +29,8 @@ pub struct Bout {
 
 impl Default for Rivalry {
     fn default() -> Self {
-        Self { bouts: std::array::from_fn(|_| std::array::from_fn(|_| Bout::default())), deeper: OnceLock::new() }
+        let bouts = std::array::from_fn(|_| std::array::from_fn(|_| Bout::default()));
+        Self { company: Company::default(), bouts, deeper: OnceLock::new() }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::Limits;
 use crate::registry::{Bid, Registry, Wanted};
 use crate::status::{Outcome, Status};
 use crate::template::Shape;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 const ONLY: &str = "highest priority";
@@ -38,6 +38,7 @@ pub struct Bound {
     /// Names the cost table: the algorithm and what changes its price.
     pub cost_key: String,
     pub rivalry: Arc<Rivalry>,
+    has_lanes: AtomicBool,
     layer: Weak<Layer>,
     /// Where it can go. Most transforms are made and used while nothing changes; those read the first list without a lock.
     first: OnceLock<Places>,
@@ -207,6 +208,11 @@ impl Bound {
         self.layer.upgrade()
     }
 
+    /// Whether somebody who does it is better off with many messages at once.
+    pub fn has_lanes(&self) -> bool {
+        self.has_lanes.load(Ordering::Relaxed)
+    }
+
     /// Whether another device could do the same now.
     pub fn has_another(&self, layer: &Layer, device: &Device) -> bool {
         let is_other = |place: &&Arc<Place>| !std::ptr::eq(&*place.device, device) && place.device.is_usable();
@@ -259,6 +265,7 @@ impl Bound {
         };
         let held: Vec<Arc<Place>> = before.iter().filter(is_held).map(Arc::clone).collect();
         all.extend(held);
+        self.has_lanes.store(all.iter().any(|place| place.device.engine.lanes() > 1), Ordering::Relaxed);
         Places { epoch, all }
     }
 
@@ -318,6 +325,7 @@ impl Layer {
             shape: bid.offer.shape,
             wanted,
             rivalry: self.rivalry(&cost_key),
+            has_lanes: AtomicBool::new(false),
             params,
             cost_key,
             layer: Arc::downgrade(self),

@@ -20,6 +20,10 @@ fn total(sizes: impl Iterator<Item = usize>) -> usize {
     sizes.fold(0, usize::saturating_add)
 }
 
+/// A batch is cut into parts of at least this many bytes, and into at most so many for each worker.
+const PART_BYTES: usize = 128 << 10;
+const TURNS: usize = 4;
+
 /// What the caller asks for beside the work itself.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Wishes {
@@ -86,7 +90,7 @@ impl Layer {
         Some((outcome, told))
     }
 
-    fn told(&self, chosen: &Chosen, driver: &'static str, lane: Lane) -> Completion {
+    pub(super) fn told(&self, chosen: &Chosen, driver: &'static str, lane: Lane) -> Completion {
         Completion {
             device: Arc::clone(&chosen.place.device.name),
             driver,
@@ -220,7 +224,11 @@ impl Layer {
             request
         };
         let device = &chosen.place.device;
-        let share = units.len().div_ceil(device.options.workers.max(1)).max(device.engine.lanes());
+        let fair = units.len().div_ceil(device.options.workers.max(1));
+        let bytes = total(units.iter().map(Unit::len));
+        // Of much work each worker gets several parts: who is done early takes another.
+        let part = (units.len() as u128 * PART_BYTES as u128 / bytes.max(1) as u128).min(fair as u128) as usize;
+        let share = fair.div_ceil(TURNS).max(part).max(device.engine.lanes()).max(1);
         let parts = units.len().div_ceil(share); // fewer than workers, if there is less to do
         if parts <= 1 && tray.is_none() {
             return self.enqueue(std::iter::once(make(units, None, hold)), wishes.must_not_wait);
