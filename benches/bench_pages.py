@@ -1,7 +1,7 @@
 """Pages of 4 KiB through deflate with the fixed Huffman code, many in one buffer, beside ISA-L alone.
 
-The peer is a small C program (raw/isal_pages.c) over the system's libisal, on one core, compiled when the bench runs. IAA's
-figures for the same work are published ones (Linux's documentation of iaa_crypto), not measured here.
+The peer is a small C program (raw/isal_pages.c) over the system's libisal, on one core, compiled when the bench runs.
+IAA's figures for the same work are published ones (Linux's patches of iaa_crypto), not measured here.
 """
 
 from __future__ import annotations

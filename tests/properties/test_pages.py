@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import acrypto
-from acrypto.engines.faulty import Fault, Faulty
+from acrypto.engines.faulty import Faulty
 from acrypto.engines.simulated import Simulated
 from acrypto.kernel import errno
 
@@ -110,9 +110,7 @@ def test_damage_is_told_by_unit(deflate: acrypto.Transform) -> None:
     packed = deflate.compress_many(TEXT, unit=PAGE, packed=True).wait()
     damaged = bytearray(packed.buffer)
     damaged[packed.offsets[3]] = 7  # a block type that there is not
-    back = deflate.decompress_many(
-        damaged, lengths=packed.lengths, unit=PAGE, return_exceptions=True
-    ).wait()
+    back = deflate.decompress_many(damaged, lengths=packed.lengths, unit=PAGE, return_exceptions=True).wait()
     assert {index: type(error) for index, error in back.errors.items()} == {3: acrypto.CorruptInput}
     assert back.lengths[3] == -errno.EINVAL
     assert [bytes(back[index]) for index in range(len(back)) if index != 3] == [
@@ -244,7 +242,8 @@ def test_arrays_are_seen_and_written_without_a_copy(deflate: acrypto.Transform) 
     batch = deflate.compress_many(pages, unit=PAGE, into=into).wait()
     lengths, offsets = np.asarray(batch.lengths), np.asarray(batch.offsets)
     assert lengths.dtype == offsets.dtype == np.int64
-    assert not lengths.flags.writeable and not lengths.flags.owndata
+    assert not lengths.flags.writeable
+    assert not lengths.flags.owndata
     assert lengths.ctypes.data == np.asarray(batch.lengths).ctypes.data
     assert batch.buffer is into
     first = np.asarray(batch[1])

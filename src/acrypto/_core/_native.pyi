@@ -18,8 +18,8 @@ _T_co = TypeVar("_T_co", covariant=True)
 class Batch:
     """Results of many units in one piece of memory. Immutable; any thread may read it.
 
-    `batch[i]` and iteration give memoryviews without a copy, and raise what a unit failed with. The memory stays as long
-    as the batch or a view of it; an `into` that was given is the caller's, who may write to it at any time.
+    `batch[i]` and iteration give memoryviews without a copy, and raise what a unit failed with. The memory stays as
+    long as the batch or a view of it; an `into` that was given is the caller's, who may write to it at any time.
 
     Attributes:
         buffer: the memory: the `into` that was given, or a `Buffer` that ends with the last result.
@@ -962,7 +962,7 @@ class Transform:
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[Batch]: ...
     @overload
-    def decompress_many(
+    def decompress_many(  # type: ignore[overload-overlap]  # a Batch can be iterated, too
         self,
         data: Batch,
         *,
@@ -1082,7 +1082,7 @@ class Transform:
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[Batch]: ...
     @overload
-    def try_decompress_many(
+    def try_decompress_many(  # type: ignore[overload-overlap]  # a Batch can be iterated, too
         self,
         data: Batch,
         *,

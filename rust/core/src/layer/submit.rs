@@ -237,11 +237,11 @@ impl Layer {
         let mut units = units.into_vec().into_iter();
         let mut next = |part: usize| {
             let own: Vec<Unit> = units.by_ref().take(share).collect();
-            make(own.into(), Some((Arc::clone(&gather), part * share)), hold.clone())
+            let hold = if part + 1 < parts { hold.clone() } else { hold.take() };
+            make(own.into(), Some((Arc::clone(&gather), part * share)), hold)
         };
-        let requests: Vec<Request> = (0..parts).map(&mut next).collect();
-        drop(hold);
-        self.enqueue(requests.into_iter(), wishes.must_not_wait)
+        // One by one: the first is begun while the others are made.
+        self.enqueue((0..parts).map(&mut next), wishes.must_not_wait)
     }
 
     fn wish(&self, request: &mut Request, wishes: Wishes) {
