@@ -371,6 +371,11 @@ impl Layer {
         Ok(())
     }
 
+    /// How many messages a device does at once in one thread.
+    fn lanes(&self, py: Python<'_>, device: &str) -> PyResult<usize> {
+        Ok(self.device(py, device)?.engine.lanes())
+    }
+
     /// Enters offers of a device, hidden; their numbers, in order.
     fn register(&self, py: Python<'_>, device: &str, offers: Vec<OfferRow>) -> PyResult<Vec<u64>> {
         let device = self.device(py, device)?;

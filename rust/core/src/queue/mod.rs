@@ -148,6 +148,11 @@ impl<T: Item> Queue<T> {
         self.len() == 0
     }
 
+    /// Whether something is there to be taken. Takes no lock: others may be faster.
+    pub fn has_queued(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether such an item would be let in now. Takes no lock: others may be faster.
     pub fn has_room(&self, bytes: usize, most_operations: usize) -> bool {
         let (operations, spent) = (self.operations.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
