@@ -3,8 +3,9 @@
  *   isal_pages FILE UNIT SLOT ROUNDS
  *
  * FILE is cut into units of UNIT bytes. Each is deflated with the fixed Huffman code (RFC 1951 3.2.6; level 0 with
- * igzip's static tables) into a slot of SLOT bytes, and inflated again from there. Prints one line for each round:
- * nanoseconds per unit to deflate and to inflate; and at last the sum of the deflated sizes and how many did not fit.
+ * igzip's static tables) into a slot of SLOT bytes; when all rounds of that are done, each is inflated again from there.
+ * Prints one line for each round: nanoseconds per unit to deflate and to inflate; and at last the sum of the deflated
+ * sizes and how many did not fit.
  */
 #include <isa-l/igzip_lib.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
         return 1;
     }
     memset(packed, 0, units * slot);
+    double *deflated = must(calloc((size_t)rounds, sizeof *deflated), "memory");
     for (int round = 0; round < rounds; round++) {
         kept = refused = 0;
         double started = now();
@@ -71,7 +73,10 @@ int main(int argc, char **argv)
                 refused++;
             }
         }
-        double deflated = now();
+        deflated[round] = (now() - started) / units;
+    }
+    for (int round = 0; round < rounds; round++) {
+        double started = now();
         for (size_t at = 0; at < units; at++) {
             if (lengths[at] == 0)
                 continue;
@@ -86,8 +91,7 @@ int main(int argc, char **argv)
                 return 1;
             }
         }
-        double inflated = now();
-        printf("%.1f %.1f\n", (deflated - started) / units, (inflated - deflated) / units);
+        printf("%.1f %.1f\n", deflated[round], (now() - started) / units);
     }
     printf("%zu %zu\n", kept, refused);
     return 0;
