@@ -20,12 +20,14 @@ mod block;
 mod pool;
 mod source;
 mod spare;
+mod tray;
 mod view;
 use block::Block;
 pub use block::PAGED;
 pub use pool::Pool;
 pub use source::{EMPTY, Source};
 pub use spare::Spare;
+pub use tray::{Laid, Tray};
 pub use view::View;
 
 fn no_memory(wanted: usize) -> Status {

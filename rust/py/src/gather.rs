@@ -152,7 +152,7 @@ impl Gathering {
         let results = py.detach(|| layer.run_gathered(&mut works, waited));
         for (((operation, mut hold), work), (outcome, completion)) in callers.into_iter().zip(works).zip(results) {
             let units = vec![outcome.map(|facts| (work.unit.output, facts))];
-            hold.settle(Settled { units, completion, route: None });
+            hold.settle(Settled { units, completion, route: None, laid: None });
             operation.get().finish(py, &operation, true);
         }
     }
