@@ -4,7 +4,7 @@ use crate::buffer::Pins;
 use crate::convert::{deadline, number};
 use crate::delivery::{Delivery, Mode};
 use crate::error::OrRaise;
-use crate::gather::{TURN_NS, count_submitted};
+use crate::gather::{TURN_NS, count_submitted, remember, same_as_last};
 use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
@@ -191,7 +191,16 @@ impl Transform {
         let event_loop = running_loop(py)?;
         let company = event_loop.as_ref().and_then(|_| self.company(&asked));
         let depth = company.map_or(1, |company| company.expected);
-        let chosen = self.choose(py, &Ask { priority, client, device, depth, ..Ask::of(direction, bytes) })?;
+        let chosen = match company.and_then(|_| same_as_last(&self.recipe, direction, bytes)) {
+            Some(chosen) => chosen,
+            None => {
+                let chosen = self.choose(py, &Ask { priority, client, device, depth, ..Ask::of(direction, bytes) })?;
+                if company.is_some() && !chosen.runs_here {
+                    remember(&self.recipe, direction, bytes, &chosen);
+                }
+                chosen
+            }
+        };
         chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         let shape = self.shape(direction, asked.into.is_some());
         let predicted = chosen.place.costs.at(depth).predict(direction, bytes);
