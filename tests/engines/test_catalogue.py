@@ -7,6 +7,7 @@ import pytest
 import acrypto
 from acrypto.engines.base import Engine
 from acrypto.engines.catalogue import ENGINES
+from acrypto.engines.multibuffer import Multibuffer
 
 
 def test_names_agree_and_needs_are_told() -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,9 @@ def lengths(size: st.SearchStrategy[int]) -> st.SearchStrategy[list[int]]:
 
 
 @pytest.fixture(scope="module")
-def layer():
-    with acrypto.open([Multibuffer()]) as layer:
-        yield layer
+def layer() -> Iterator[acrypto.Layer]:
+    with acrypto.open([Multibuffer()]) as opened:
+        yield opened
 
 
 def aes_key(length: int) -> bytes:
