@@ -35,7 +35,8 @@ class Multibuffer(Engine):
     by_default = True
 
     def __init__(self, *, gather_us: float = GATHER_US) -> None:
-        if isinstance(gather_us, bool) or not isinstance(gather_us, (int, float)) or not 0 <= gather_us <= 1000:
+        is_number = isinstance(gather_us, (int, float)) and not isinstance(gather_us, bool)
+        if not is_number or not 0 <= gather_us <= 1000:
             raise UsageError(f"gather_us is {gather_us!r}; it must be a number from 0 to 1000")
         self._gather_us = float(gather_us)
         self._native: _core.Engine | None = None
