@@ -25,47 +25,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-type Callback = (Py<PyAny>, Option<Py<PyAny>>);
-
-/// What most operations have not, or not yet; boxed, since a million of them may wait at once.
-#[derive(Default)]
-struct Rare {
-    /// How it ended.
-    completion: Option<Told>,
-    callbacks: Vec<Callback>,
-    /// What `cancel` was given.
-    cancel_message: Option<Py<PyAny>>,
-    /// Called once it has ended, by whoever is told of that.
-    callback: Option<Py<PyAny>>,
-    /// Called before a route ends.
-    then: Option<Py<PyAny>>,
-    is_reaped: bool,
-}
-
-struct State {
-    outcome: Outcome,
-    rare: Option<Box<Rare>>,
-    pins: Pins,
-}
-
-impl State {
-    fn new(outcome: Outcome, completion: Option<Told>, pins: Pins) -> Self {
-        let rare = completion.map(|told| Box::new(Rare { completion: Some(told), ..Rare::default() }));
-        Self { outcome, rare, pins }
-    }
-
-    fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    fn completion(&self) -> Option<&Told> {
-        self.rare.as_ref().and_then(|rare| rare.completion.as_ref())
-    }
-
-    fn take_callbacks(&mut self) -> Vec<Callback> {
-        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.callbacks)).unwrap_or_default()
-    }
-}
+mod state;
+use state::{Callback, Rare, State};
 
 /// See the head of this file. Any thread may wait or cancel; await it in the loop that submitted it.
 #[pyclass(frozen, weakref, module = "acrypto")]

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 mod again;
 mod alarm;
+mod choose;
 mod gathered;
 mod place;
 mod submit;
