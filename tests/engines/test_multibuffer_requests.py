@@ -93,7 +93,7 @@ def test_it_runs_stages_of_routes(mode: str) -> None:
 
 
 def test_requests_that_end_early_take_none_of_their_burst_along() -> None:
-    """Each third is cancelled, each third has a deadline that passes while the only worker is busy; the rest is right."""
+    """A third is cancelled, a third has a deadline that passes while the only worker is busy; the rest is right."""
     with one_worker() as layer:
         busy = layer.digest("sha512", LONG)
         digest = layer.transform("sha256")
