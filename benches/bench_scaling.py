@@ -89,18 +89,17 @@ def in_loop(loop: asyncio.AbstractEventLoop, run: Callable[[], Coroutine[Any, An
 
 def flight(report: Report, layer: acrypto.Layer, loop: asyncio.AbstractEventLoop, pages: list[bytes]) -> None:
     """More requests at once."""
-    rows = []
+    rows, some = [], pages[:256]
     for what in NAMES:
         start, samplers = one(layer, what), {}
         for depth in DEPTHS:
-            messages = pages[:depth]
 
-            async def at_once(start: Any = start, messages: list[bytes] = messages) -> None:
-                for operation in [start(message) for message in messages]:
-                    await operation
+            async def at_once(start: Any = start, depth: int = depth) -> None:
+                for at in range(0, len(some), depth):
+                    for operation in [start(message) for message in some[at : at + depth]]:
+                        await operation
 
-            times = max(1, quick(256, 2) // depth)
-            samplers[str(depth)] = rate(in_loop(loop, at_once), depth * corpus.PAGE, times)
+            samplers[str(depth)] = rate(in_loop(loop, at_once), len(some) * corpus.PAGE)
         samples = in_turns(samplers, ROUNDS)
         rows += [{"what": what, "depth": depth, "gb_per_s": samples[str(depth)]} for depth in DEPTHS]
         first, best = median(samples[str(DEPTHS[0])]), max(median(each) for each in samples.values())
@@ -111,18 +110,21 @@ def flight(report: Report, layer: acrypto.Layer, loop: asyncio.AbstractEventLoop
 def sizes(report: Report, layer: acrypto.Layer, loop: asyncio.AbstractEventLoop, pages: list[bytes]) -> None:
     """Larger messages, one at a time."""
     text = b"".join(pages)
+    text *= max(SIZES) // len(text) + 1
     rows = []
     for what in NAMES:
         start, samplers = one(layer, what), {}
         for size in SIZES:
-            message = (text * (size // len(text) + 1))[:size]
+            # Other data each time: pages compress differently.
+            number = max(1, min(ENOUGH // size, quick(400, 2)))
+            apart = max(0, len(text) - size) // number
+            messages = [text[at * apart : at * apart + size] for at in range(number)]
 
-            async def alone(start: Any = start, message: bytes = message, times: int = 1) -> None:
-                for _ in range(times):
+            async def alone(start: Any = start, messages: list[bytes] = messages) -> None:
+                for message in messages:
                     await start(message)
 
-            times = max(1, min(ENOUGH // size, quick(400, 2)))
-            samplers[str(size)] = rate(in_loop(loop, lambda run=alone, n=times: run(times=n)), size * times)
+            samplers[str(size)] = rate(in_loop(loop, alone), size * number)
         samples = in_turns(samplers, quick(5))
         rows += [{"what": what, "size": size, "gb_per_s": samples[str(size)]} for size in SIZES]
         report.add(f"{what}: best size, one at a time", max(map(median, samples.values())), "GB/s", mark="", met=None)
