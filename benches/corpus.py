@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 PAGE = 4096
 #: How many pages of one file at most, so that no file decides.
 OF_A_FILE = 8
+#: How many files of a place.
+FILES = 800
 #: Suffixes of files that are compressed already.
 PACKED = {".gz", ".png", ".svgz", ".xz", ".zst"}
 
@@ -50,14 +53,22 @@ def _memory() -> list[bytes]:
 
 def _files() -> list[bytes]:
     found: list[bytes] = []
-    places = [Path("/usr/bin"), Path("/usr/lib"), Path("/usr/share/doc")]
-    paths = itertools.chain.from_iterable(itertools.islice(sorted(place.rglob("*")), 3000) for place in places)
-    for path in paths:
-        if path.suffix not in PACKED and path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
+    for place in (Path("/usr/bin"), Path("/usr/lib"), Path("/usr/share/doc")):
+        for path in itertools.islice(_regular(place), FILES):
             with open(path, "rb") as file:
                 found += _cut(file.read(OF_A_FILE * PAGE))
     random.Random(3).shuffle(found)
     return found
+
+
+def _regular(place: Path) -> Iterator[Path]:
+    """The readable files below a folder, in an order that does not depend on the file system."""
+    for folder, folders, names in os.walk(place):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.suffix not in PACKED and path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
+                yield path
 
 
 def _cut(data: bytes) -> list[bytes]:

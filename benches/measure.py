@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICK = "--quick" in sys.argv
 RESULTS = ROOT / "build" / "bench-quick" if QUICK else ROOT / "benches" / "results"
 #: Lists of numbers, which belong on one line.
-NUMBERS = re.compile(r"\[\s+((?:-?[\d.]+(?:e[-+]?\d+)?,\s+)*-?[\d.]+(?:e[-+]?\d+)?)\s+\]")
+NUMBERS = re.compile(r"\[\n\s*((?:-?[\d.]+(?:e[-+]?\d+)?,\s+)*-?[\d.]+(?:e[-+]?\d+)?)\s+\]")
 
 
 def quick(usual: int, short: int = 1) -> int:

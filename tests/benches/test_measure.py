@@ -81,8 +81,10 @@ def test_a_bench_leads_a_session_of_its_own(tmp_path: Path) -> None:
     told = tmp_path / "told"
     script = tmp_path / "bench.py"
     script.write_text(
-        f"import os, sys; open({str(told)!r}, 'w').write(f'{{os.getsid(0) == os.getpid()}} ' + os.environ['ACRYPTO_BENCH_GROUP']);"
-        "sys.exit(len(sys.argv))"
+        "import os, sys\n"
+        f"with open({str(told)!r}, 'w') as told:\n"
+        "    print(os.getsid(0) == os.getpid(), os.environ['ACRYPTO_BENCH_GROUP'], file=told)\n"
+        "sys.exit(len(sys.argv))\n"
     )
     argv = [sys.executable, str(ROOT / "benches" / "alone.py"), str(script), "--quick"]
     done = subprocess.run(argv, check=False, timeout=60, env={**os.environ, alone.GROUP: ""})

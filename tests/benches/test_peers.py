@@ -44,7 +44,7 @@ def test_sizes_are_named_as_people_do() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["table1", "scaling", "overhead"])
+@pytest.mark.parametrize("name", ["table1", "scaling"])
 def test_a_bench_runs_in_its_quick_form(name: str, tmp_path: Path) -> None:
     """It stores rows and the machine, and not among the results."""
     stored = ROOT / "build" / "bench-quick" / f"{name}.json"
