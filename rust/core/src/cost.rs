@@ -5,17 +5,25 @@
 //! class never seen is predicted from the nearest one that was, in proportion to its bytes; where nothing was ever
 //! measured, from a deliberately pessimistic prior, so that unknown work is queued rather than run on an event loop.
 //!
+//! On an engine that does many messages at once what one costs depends on how many travel together: such a table has
+//! one of its own for each power of two of them ([`Costs::at`]).
+//!
 //! Two times are kept. A run is how long one request takes that waits for nobody inside the device. A gap is by how
 //! much it delays those behind it, which is less on a device that works on several at once.
 
 use crate::alg::{Direction, Kind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod company;
 mod rivalry;
 
+pub use company::Company;
 pub use rivalry::{Bout, Rivalry};
 
 const CLASSES: usize = 40;
+/// Of 2 and more messages together: from 2, from 4, from 8, from 16, from 32.
+const DEPTHS: usize = 5;
 /// No kind has more directions than this.
 const DIRECTIONS: usize = 2;
 /// A new measurement weighs at least one in so many.
@@ -31,6 +39,9 @@ pub struct Costs {
     /// What was queued, or run as a batch; and what ran on callers' threads.
     pub tally: Tally,
     pub inline: Tally,
+    /// Whether what one costs depends on how many travel together.
+    has_lanes: AtomicBool,
+    deeper: OnceLock<Box<[Costs; DEPTHS]>>,
 }
 
 /// What one device did for one algorithm since it was opened.
@@ -64,6 +75,8 @@ impl Tally {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CostRow {
     pub direction: Direction,
+    /// The least number of messages that travelled together.
+    pub depth: usize,
     /// Smallest source of this class, in bytes.
     pub from_bytes: u64,
     /// Mean run; 0 if none was measured.
@@ -113,6 +126,11 @@ impl Cell {
     }
 }
 
+/// Which table serves so many messages together; 0 is the one of those that travel alone.
+pub fn depth_class(depth: usize) -> usize {
+    (depth.max(1).ilog2() as usize).min(DEPTHS)
+}
+
 fn class_of(bytes: usize) -> usize {
     (usize::BITS - bytes.leading_zeros()) as usize
 }
@@ -123,7 +141,30 @@ fn rows_of_cells() -> [[Cell; CLASSES]; DIRECTIONS] {
 
 impl Costs {
     pub fn new(kind: Kind) -> Self {
-        Self { kind, runs: rows_of_cells(), gaps: rows_of_cells(), tally: Tally::default(), inline: Tally::default() }
+        Self {
+            kind,
+            runs: rows_of_cells(),
+            gaps: rows_of_cells(),
+            tally: Tally::default(),
+            inline: Tally::default(),
+            has_lanes: AtomicBool::new(false),
+            deeper: OnceLock::new(),
+        }
+    }
+
+    /// From now on it tells apart how many messages travel together.
+    pub fn tell_depths_apart(&self) {
+        self.has_lanes.store(true, Ordering::Relaxed);
+    }
+
+    /// What messages cost of which so many travel together.
+    pub fn at(&self, depth: usize) -> &Self {
+        let class = depth_class(depth);
+        if class == 0 || !self.has_lanes.load(Ordering::Relaxed) {
+            return self;
+        }
+        let deeper = self.deeper.get_or_init(|| Box::new(std::array::from_fn(|_| Self::new(self.kind))));
+        deeper.get(class - 1).unwrap_or(self)
     }
 
     /// The direction's row of one of the two tables; none if this kind has no such direction.
@@ -181,13 +222,21 @@ impl Costs {
 
     /// What was measured or loaded so far.
     pub fn rows(&self) -> Vec<CostRow> {
+        let mut rows = self.own_rows(1);
+        for (deeper, class) in self.deeper.get().into_iter().flat_map(|deeper| deeper.iter()).zip(1..) {
+            rows.append(&mut deeper.own_rows(1 << class));
+        }
+        rows
+    }
+
+    fn own_rows(&self, depth: usize) -> Vec<CostRow> {
         let mut rows = Vec::new();
         for (&direction, (runs, gaps)) in self.kind.directions().iter().zip(self.runs.iter().zip(&self.gaps)) {
             for (class, (run, gap)) in runs.iter().zip(gaps).enumerate() {
                 let ((nanoseconds, samples), (gap_ns, _)) = (run.read(), gap.read());
                 if nanoseconds != 0 || gap_ns != 0 {
                     let from_bytes = if class == 0 { 0 } else { 1u64 << (class - 1) };
-                    rows.push(CostRow { direction, from_bytes, nanoseconds, gap_ns, samples });
+                    rows.push(CostRow { direction, depth, from_bytes, nanoseconds, gap_ns, samples });
                 }
             }
         }

@@ -373,7 +373,12 @@ impl Device {
         loop {
             let mut since = None;
             let mut turns = 0u32;
-            let mut burst = self.queue.take(self.options.burst, self.options.workers, || {
+            // With lanes to fill, enough for all, and then some: they empty at different times.
+            let (least, most) = match self.engine.lanes() {
+                1 => (1, self.options.burst),
+                lanes => (lanes, self.options.burst.max(LANE_TURNS * lanes)),
+            };
+            let mut burst = self.queue.take(least..=most, self.options.workers, || {
                 turns = turns.wrapping_add(1);
                 if turns.is_multiple_of(64) {
                     // Not at the first look: reading the clock costs as much as a hand-over.
@@ -557,6 +562,8 @@ impl Device {
     }
 }
 
+/// How many times the lanes of an engine are filled in one burst.
+const LANE_TURNS: usize = 4;
 /// Latency outliers in a row that make a device suspicious, and the least time that can be one: below it, it is the
 /// machine that was busy.
 const OUTLIERS: u32 = 3;

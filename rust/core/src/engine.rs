@@ -4,7 +4,7 @@
 //! hardware overrides `submit`: it takes what it can hold and completes each request later, from any thread. Taking
 //! fewer than offered is ordinary back-pressure.
 
-use crate::alg::{Algorithm, Direction, Kind, Params, Transform};
+use crate::alg::{Algorithm, Direction, Facts, Job, Kind, Params, Transform};
 use crate::request::Request;
 use crate::status::{Outcome, Status};
 use crate::template::Shape;
@@ -109,6 +109,22 @@ pub trait Engine: Send + Sync {
                 request.run();
             }
         }
+    }
+
+    /// How many messages it does at once in one thread, where many together are cheaper than each alone.
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    /// Does several calls in this thread, of whatever transforms of its own; their results, in order.
+    fn run_many(&self, jobs: &mut [Job<'_>]) -> Vec<Outcome<Facts>> {
+        let mut results = Vec::with_capacity(jobs.len());
+        for alike in jobs.chunk_by_mut(|one, next| std::ptr::addr_eq(one.transform, next.transform)) {
+            if let Some(transform) = alike.first().map(|job| job.transform) {
+                results.append(&mut transform.run_many(alike));
+            }
+        }
+        results
     }
 
     /// Whether completions may fail to come, so that the device must watch for lost ones.

@@ -231,7 +231,11 @@ impl Registry {
         if let Some(bid) = best(&tables.by_driver) {
             return Some((Wanted::Driver(name.to_string()), bid));
         }
-        best(&tables.by_algorithm).map(|bid| (Wanted::Algorithm(name.to_string()), bid))
+        let listed = tables.by_algorithm.get(name)?;
+        let mut published = listed.iter().filter(|bid| bid.is_published());
+        // Lanes are for many at once: where a template can make the same of others' parts, it is to be asked as well.
+        let stands = |bid: &&Arc<Bid>| bid.device.engine.lanes() == 1 || !name.contains('(');
+        published.find(stands).map(|bid| (Wanted::Algorithm(name.to_string()), Arc::clone(bid)))
     }
 
     /// Every published bid for what is wanted, best first.

@@ -8,8 +8,9 @@
 //! goes to another device, to its next stage, to its caller for more stages, or to its end. Dropping a request that has
 //! not ended counts as an attempt that lost its device: no request is ever left unsettled.
 
-use crate::alg::{Direction, Facts, Kind};
+use crate::alg::{Direction, Facts, Kind, Transform, panic_message};
 use crate::buffer::{Output, Source};
+use crate::engine::Engine;
 use crate::layer::{Bound, Place};
 use crate::moment::Moment;
 use crate::operation::{Hold, Lane, UnitResult};
@@ -28,7 +29,7 @@ mod ending;
 mod gather;
 mod unit;
 pub use gather::{Gather, Gathered};
-pub use unit::{Extra, Unit, Units, cost_bytes, panic_message};
+pub use unit::{Extra, Unit, Units, cost_bytes};
 
 /// Work that keeps its state from call to call, run by [`Work::Step`]: a stream's next piece.
 pub trait Stepper: Send {
@@ -49,9 +50,18 @@ pub enum Work {
     Check(Box<crate::verify::Checking>),
 }
 
+/// What a message cost of a run that many shared.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    /// How many messages travelled together.
+    pub depth: usize,
+    pub each_ns: u64,
+}
+
 /// What only few requests have. They are kept small: a million of them may wait at once.
 #[derive(Default)]
 struct Rare {
+    share: Option<Share>,
     /// Where this part's results go, if the operation was split; and the index of its first unit.
     gather: Option<(Arc<Gather>, usize)>,
     watch: Option<Arc<Watch>>,
@@ -211,7 +221,7 @@ impl Request {
         let results = match &mut body.work {
             Work::Transform { direction, max_output } => match body.place.transform() {
                 Some(transform) => {
-                    body.units.iter_mut().map(|unit| unit.run(&**transform, *direction, *max_output)).collect()
+                    run_units(&*body.place.device.engine, &**transform, &mut body.units, *direction, *max_output)
                 }
                 None => vec![Err(Status::Internal("a request for a place that was never met".into()))],
             },
@@ -220,7 +230,7 @@ impl Request {
                 .iter_mut()
                 .map(|unit| {
                     let outcome = catch_unwind(AssertUnwindSafe(|| stepper.0.step(&unit.source, &mut unit.output)));
-                    let outcome = outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))));
+                    let outcome = outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&*panic))));
                     outcome.map(|facts| (unit.take_output(), facts))
                 })
                 .collect(),
@@ -242,6 +252,12 @@ impl Request {
 
     /// Ends this attempt with its units' results.
     pub fn complete(self, results: Vec<UnitResult>, started: Instant) {
+        self.advance(results, started, false);
+    }
+
+    /// Like [`complete`](Self::complete), of a run that it shared with other requests.
+    pub fn complete_shared(mut self, results: Vec<UnitResult>, started: Instant, share: Share) {
+        self.rare().share = Some(share);
         self.advance(results, started, false);
     }
 
@@ -310,6 +326,23 @@ impl Request {
         let kind = self.bound.as_ref().map(|bound| bound.kind);
         self.place.limits.repeatable && direction != Direction::Sign && kind != Some(Kind::Random)
     }
+}
+
+/// Runs units together in this thread and takes their results.
+fn run_units(
+    engine: &dyn Engine,
+    transform: &dyn Transform,
+    units: &mut [Unit],
+    direction: Direction,
+    max_output: u64,
+) -> Vec<UnitResult> {
+    if let [unit] = units {
+        return vec![unit.run(transform, direction, max_output)];
+    }
+    let mut jobs: Vec<_> = units.iter_mut().map(|unit| unit.job(transform, direction, max_output)).collect();
+    let outcomes = engine.run_many(&mut jobs);
+    let take = |(unit, outcome): (&mut Unit, Outcome<Facts>)| outcome.map(|facts| (unit.take_output(), facts));
+    units.iter_mut().zip(outcomes).map(take).collect()
 }
 
 impl Drop for Body {

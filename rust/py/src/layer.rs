@@ -4,7 +4,8 @@ use crate::buffer::Pins;
 use crate::convert::params;
 use crate::delivery::{Delivery, Mode};
 use crate::error::{OrRaise, raise};
-use crate::harvest::Harvest;
+use crate::gather::Member;
+use crate::harvest::{Harvest, Shape as Given};
 use crate::job::Job;
 use crate::operation::Operation;
 use crate::port::{Ports, lock};
@@ -164,6 +165,8 @@ pub struct Shared {
     pub core: Arc<core::Layer>,
     pub ports: Arc<Ports>,
     pub max_output: u64,
+    /// How long operations are put off to be run together; zero for not at all.
+    pub gather: Duration,
     clients: Mutex<Clients>,
 }
 
@@ -220,6 +223,28 @@ impl Shared {
         Ok(operation)
     }
 
+    /// Makes a pending operation and puts it off until others have come, or none come.
+    pub fn put_off(
+        &self,
+        py: Python<'_>,
+        event_loop: Bound<'_, PyAny>,
+        shape: Given,
+        pins: Pins,
+        work: core::Gathered,
+        waits_turn: bool,
+    ) -> PyResult<Py<Operation>> {
+        let (core, hold) = op::Operation::new(None, 0);
+        let own_loop = Some(event_loop.clone().unbind());
+        let ports = Arc::clone(&self.ports);
+        let operation = Operation::put_off(core, own_loop, ports, shape, pins, waits_turn);
+        let operation = Py::new(py, operation)?;
+        let member = Member { operation: operation.clone_ref(py), hold, work };
+        if self.ports.gathering.enter(&self.ports, &event_loop, member, self.gather)? {
+            self.ports.gather_now(py);
+        }
+        Ok(operation)
+    }
+
     /// The number of a client, given to it on first sight; 0 is nobody.
     pub fn client(&self, name: &str) -> u32 {
         let mut clients = lock(&self.clients);
@@ -265,7 +290,7 @@ impl Layer {
     #[new]
     #[pyo3(signature = (
         *, inline_ns, pool_bytes, max_output, allow_insecure,
-        attempts = 3, crosscheck = 0, quarantine_errors = 4, quarantine_factor = 50.0, trickle = 16
+        attempts = 3, crosscheck = 0, quarantine_errors = 4, quarantine_factor = 50.0, trickle = 16, gather_ns = 0
     ))]
     #[allow(clippy::too_many_arguments)] // settings, by name
     fn new(
@@ -278,6 +303,7 @@ impl Layer {
         quarantine_errors: u32,
         quarantine_factor: f64,
         trickle: u32,
+        gather_ns: u64,
     ) -> PyResult<Self> {
         let core = core::Layer::new(core::Settings {
             inline_ns,
@@ -290,7 +316,13 @@ impl Layer {
             trickle,
         });
         let ports = Arc::new(Ports::new()?);
-        let shared = Arc::new(Shared { core, ports, max_output, clients: Mutex::default() });
+        let shared = Arc::new(Shared {
+            core,
+            ports,
+            max_output,
+            gather: Duration::from_nanos(gather_ns),
+            clients: Mutex::default(),
+        });
         shared.ports.settle_in(Arc::downgrade(&shared));
         Ok(Self { shared })
     }
@@ -337,6 +369,11 @@ impl Layer {
         let device = self.device(py, name)?;
         py.detach(|| self.shared.core.remove_device(&device));
         Ok(())
+    }
+
+    /// How many messages a device does at once in one thread.
+    fn lanes(&self, py: Python<'_>, device: &str) -> PyResult<usize> {
+        Ok(self.device(py, device)?.engine.lanes())
     }
 
     /// Enters offers of a device, hidden; their numbers, in order.
@@ -432,12 +469,12 @@ impl Layer {
         let Some(device) = devices.into_iter().find(|device| *device.name == *name) else {
             return Ok(Vec::new()); // removed meanwhile
         };
-        let mut burst = py.detach(|| device.queue.take(most, 1, || false));
+        let mut burst = py.detach(|| device.queue.take(1..=most, 1, || false));
         while !burst.is_empty() && !device.is_running() {
             let lost = burst;
             burst = py.detach(|| {
                 device.lose_all(lost);
-                device.queue.take(most, 1, || false)
+                device.queue.take(1..=most, 1, || false)
             });
         }
         let load = device.queue.load();
@@ -461,6 +498,9 @@ impl Layer {
 
     /// Fails what is queued, waits for what runs, ends the workers. Idempotent; a forked child does nothing.
     fn close(&self, py: Python<'_>) {
+        if self.shared.core.alive().is_ok() {
+            self.shared.ports.gather_now(py); // it was submitted, and would have been done by now
+        }
         py.detach(|| self.shared.core.close());
     }
 

@@ -11,6 +11,7 @@ mod derive;
 mod disk;
 mod error;
 mod files;
+mod gather;
 mod harvest;
 mod info;
 mod job;

@@ -8,6 +8,7 @@ use crate::buffer::Pins;
 use crate::completion::{Completion, Told};
 use crate::delivery::{Delivery, Mode, call};
 use crate::error::{cancelled, raise};
+use crate::gather::end_burst;
 use crate::harvest::{Harvest, Outcome, Shape, harvest_one, harvested};
 use crate::layer::Shared;
 use crate::port::{Ports, lock, running_loop};
@@ -74,6 +75,8 @@ pub struct Operation {
     ports: Option<Arc<Ports>>,
     harvest: Harvest,
     blocking: AtomicBool,
+    /// Put off, it is run in the loop's next turn rather than when it is awaited.
+    waits_turn: bool,
     state: Mutex<State>,
 }
 
@@ -85,6 +88,7 @@ impl Operation {
             ports: None,
             harvest,
             blocking: AtomicBool::new(false),
+            waits_turn: false,
             state: Mutex::new(State::new(outcome, Some(completion), Pins::default())),
         }
     }
@@ -127,8 +131,34 @@ impl Operation {
             ports: Some(ports),
             harvest,
             blocking: AtomicBool::new(false),
+            waits_turn: false,
             state: Mutex::new(state),
         }
+    }
+
+    /// One that waits for company.
+    pub fn put_off(
+        core: Arc<core::Operation>,
+        event_loop: Option<Py<PyAny>>,
+        ports: Arc<Ports>,
+        shape: Shape,
+        pins: Pins,
+        waits_turn: bool,
+    ) -> Self {
+        let harvest = Harvest::One(shape);
+        Self { waits_turn, ..Self::pending(core, event_loop, ports, harvest, pins, Delivery::default()) }
+    }
+
+    /// Somebody asks after it: what was put off is run now. Returns whether it is done.
+    fn ask(&self, py: Python<'_>) -> bool {
+        if self.refresh(py) {
+            return true;
+        }
+        if let Some(ports) = self.ports.as_ref().filter(|ports| ports.gathering.len() > 0) {
+            ports.gather_now(py);
+            return self.refresh(py);
+        }
+        false
     }
 
     /// Whether its engine has let go of an operation without a loop, so that the ring must hold it by now, or soon.
@@ -346,7 +376,12 @@ impl Operation {
     fn __next__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let py = slf.py();
         let own = slf.get();
-        if own.refresh(py) {
+        end_burst();
+        if own.waits_turn && !own.refresh(py) {
+            own.blocking.store(true, Ordering::Relaxed);
+            return Ok(slf);
+        }
+        if own.ask(py) {
             let value = own.value(py)?;
             return Err(PyStopIteration::new_err((value,)));
         }
@@ -390,12 +425,12 @@ impl Operation {
 
     /// Whether it has ended: with a result, an error, or cancelled.
     fn done(&self, py: Python<'_>) -> bool {
-        self.refresh(py)
+        self.ask(py)
     }
 
     /// Whether it was cancelled.
     fn cancelled(&self, py: Python<'_>) -> bool {
-        self.refresh(py) && matches!(self.peek(py), Ok(Err(None)))
+        self.ask(py) && matches!(self.peek(py), Ok(Err(None)))
     }
 
     /// Withdraws it; false if it has ended already. The caller is told at once; memory lingers until the engine lets go.
@@ -418,13 +453,13 @@ impl Operation {
 
     /// The result, or raises what went wrong; RuntimeError while it is not done.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.refresh(py);
+        self.ask(py);
         self.value(py)
     }
 
     /// What went wrong, or None.
     fn exception(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        self.refresh(py);
+        self.ask(py);
         match self.peek(py)? {
             Ok(_) => Ok(None),
             Err(Some(error)) => Ok(Some(error.into_any())),
@@ -478,6 +513,7 @@ impl Operation {
             return Err(PyRuntimeError::new_err("the operation was submitted outside an event loop"));
         }
         let entry = (callback.unbind(), context.map(Bound::unbind));
+        end_burst();
         own.refresh(py);
         {
             // Under one lock: whoever stores the outcome after this takes the callback along.
@@ -516,6 +552,7 @@ impl Operation {
     /// Blocks this thread until it is done and gives the result. TimeoutError leaves the operation running.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        self.ask(py);
         if let Some(core) = self.core.as_ref().filter(|core| core.is_ours() && core.is_pending()) {
             let limit = timeout.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX));
             // In steps, so that a signal (Ctrl-C) gets through to Python.

@@ -5,6 +5,7 @@
 //! hold a Python reference: they hold the core's operation, whose token names the entry.
 
 use crate::delivery::{Delivery, Direct, Dispatcher, Mode};
+use crate::gather::Gathering;
 use crate::layer::Shared;
 use crate::operation::Operation;
 use acrypto_core::ffi::eventfd::EventFd;
@@ -45,6 +46,7 @@ pub struct Ports {
     polled: Arc<Port>,
     left: Mutex<VecDeque<Arc<op::Operation>>>,
     pub dispatcher: Arc<Dispatcher>,
+    pub gathering: Gathering,
     /// The layer's own half, for what a callback adds to a route.
     shared: OnceLock<Weak<Shared>>,
     table: Mutex<Table>,
@@ -85,6 +87,7 @@ impl Ports {
             polled: new_port()?,
             left: Mutex::default(),
             dispatcher: Arc::default(),
+            gathering: Gathering::default(),
             shared: OnceLock::new(),
             table: Mutex::new(Table::default()),
         })
@@ -97,6 +100,16 @@ impl Ports {
 
     fn shared(&self) -> Option<Arc<Shared>> {
         self.shared.get().and_then(Weak::upgrade)
+    }
+
+    /// Runs what was put off to be run together.
+    pub fn gather_now(&self, py: Python<'_>) {
+        if self.gathering.len() > 0 {
+            match self.shared() {
+                Some(shared) => self.gathering.run(py, &shared.core),
+                None => self.gathering.abandon(py),
+            }
+        }
     }
 
     /// Who is told of an operation that is to be delivered so.
@@ -221,7 +234,7 @@ impl Ports {
     /// Operations whose memory is pinned now.
     pub fn num_in_flight(&self) -> usize {
         let table = lock(&self.table);
-        table.entries.len() - table.free.len()
+        table.entries.len() - table.free.len() + self.gathering.len()
     }
 
     fn drain(&self, py: Python<'_>, port: &Port) -> usize {

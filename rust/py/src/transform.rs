@@ -4,13 +4,15 @@ use crate::buffer::Pins;
 use crate::convert::{deadline, number};
 use crate::delivery::{Delivery, Mode};
 use crate::error::OrRaise;
+use crate::gather::{TURN_NS, count_submitted};
 use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
 use crate::port::running_loop;
 use acrypto_core::alg::Direction;
 use acrypto_core::buffer::Source;
-use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Wishes};
+use acrypto_core::cost::Company as Kinds;
+use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Gathered, Wishes};
 use acrypto_core::request::{Extra, Unit};
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyTypeError;
@@ -186,15 +188,26 @@ impl Transform {
         let bytes = acrypto_core::request::cost_bytes(&unit, direction, max_output);
         let (priority, client) = (asked.wishes.priority, asked.wishes.client);
         let device = asked.device.as_deref();
-        let chosen = self.choose(py, &Ask { priority, client, device, ..Ask::of(direction, bytes) })?;
+        let event_loop = running_loop(py)?;
+        let company = event_loop.as_ref().and_then(|_| self.company(&asked));
+        let depth = company.map_or(1, |company| company.expected);
+        let chosen = self.choose(py, &Ask { priority, client, device, depth, ..Ask::of(direction, bytes) })?;
         chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         let shape = self.shape(direction, asked.into.is_some());
-        let predicted = chosen.place.costs.predict(direction, bytes);
-        let event_loop = running_loop(py)?;
+        let predicted = chosen.place.costs.at(depth).predict(direction, bytes);
         let is_forced =
             chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
         let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
-        if is_forced || (is_delivered && layer.is_inline(&chosen, predicted)) {
+        let is_short = is_delivered && layer.is_inline(&chosen, predicted);
+        if let (Some(event_loop), Some(company), true) = (&event_loop, company, is_short && !is_forced)
+            && self.pays(&chosen, company, direction, bytes, predicted)
+        {
+            let bound = Arc::clone(&self.recipe);
+            let Company { expected, number, waits_turn } = company;
+            let work = Gathered { bound, chosen, expected, number, unit, direction, max_output };
+            return self.layer.put_off(py, event_loop.clone(), shape, pins, work, waits_turn);
+        }
+        if is_forced || is_short {
             let inflates = direction == Direction::Decompress && !is_forced;
             let limit = if inflates { max_output.min(INLINE_OUTPUT) } else { max_output };
             let mut run = || layer.run_inline(&self.recipe, &chosen, &mut unit, direction, limit, max_output);
@@ -212,6 +225,36 @@ impl Transform {
         self.layer.launch(py, event_loop, Harvest::One(shape), pins, asked.delivery, |hold| {
             layer.submit(&self.recipe, &chosen, unit, direction, max_output, wishes, hold)
         })
+    }
+
+    /// How many come together with a message that is about to be submitted; none if it travels alone in any case.
+    fn company(&self, asked: &Asked<'_>) -> Option<Company> {
+        let Wishes { deadline, client, is_bound, .. } = asked.wishes;
+        let is_plain = deadline.is_none() && client == 0 && !is_bound && asked.delivery.callback.is_none();
+        let is_queued = asked.delivery.mode == Mode::Queued && !self.layer.gather.is_zero();
+        if !is_plain || !is_queued || self.recipe.verify || !self.recipe.has_lanes() {
+            return None;
+        }
+        let kind = &self.recipe.rivalry;
+        count_submitted(kind);
+        let number = kind.company.count();
+        let (burst, turn) = (kind.company.burst(), kind.company.turn());
+        Some(Company { expected: burst.max(turn), number, waits_turn: burst < 2 })
+    }
+
+    /// Whether a message is to wait for others.
+    fn pays(&self, chosen: &Chosen, company: Company, direction: Direction, bytes: usize, predicted: u64) -> bool {
+        if !company.waits_turn {
+            return chosen.place.device.engine.lanes() > 1;
+        }
+        if company.expected < 2 || chosen.place.device.engine.lanes() < 2 {
+            return Kinds::explores(company.number);
+        }
+        // Who waits for the next turn is put to sleep and woken: that must be less than what is gained.
+        let alone = Ask { is_peek: true, ..Ask::of(direction, bytes) };
+        let alone = self.layer.core.choose_met(&self.recipe, &alone).and_then(Result::ok);
+        let alone_ns = alone.map_or(0, |alone| alone.place.costs.predict(direction, bytes));
+        predicted + TURN_NS < alone_ns
     }
 
     /// Random bytes.
@@ -247,11 +290,12 @@ impl Transform {
         let mean = total / units.len().max(1);
         let device = asked.device.as_deref();
         let (priority, client) = (asked.wishes.priority, asked.wishes.client);
-        let chosen = self.choose(py, &Ask { device, priority, client, ..Ask::of(direction, mean) })?;
+        let depth = units.len();
+        let chosen = self.choose(py, &Ask { device, priority, client, depth, ..Ask::of(direction, mean) })?;
         for unit in &units {
             chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         }
-        let predicted = chosen.place.costs.predict(direction, mean).saturating_mul(units.len() as u64);
+        let predicted = chosen.place.costs.at(depth).predict(direction, mean).saturating_mul(units.len() as u64);
         let event_loop = running_loop(py)?;
         let is_forced =
             chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
@@ -316,6 +360,15 @@ impl Transform {
         }
         Ok(units)
     }
+}
+
+/// What is known of who comes with a message.
+#[derive(Clone, Copy)]
+struct Company {
+    expected: usize,
+    number: u32,
+    /// Those of other tasks, which come until the loop's next turn.
+    waits_turn: bool,
 }
 
 /// The messages of a `*_many`.

@@ -117,7 +117,7 @@ impl Layer {
             let (device, key) = table.split_once('/').unwrap_or(("", &table));
             rows.extend(costs.rows().iter().map(|row| {
                 let direction = row.direction.name().to_string();
-                let key = key.to_string();
+                let key = if row.depth > 1 { format!("{key}*{}", row.depth) } else { key.to_string() };
                 (device.to_string(), key, direction, row.from_bytes, row.nanoseconds, row.gap_ns, row.samples)
             }));
         }
@@ -131,13 +131,22 @@ impl Layer {
         let devices = core.devices();
         let mut used = 0;
         for (device, key, direction, from_bytes, nanoseconds, gap_ns, samples) in rows {
+            let (key, depth) = match key.rsplit_once('*') {
+                Some((key, depth)) => (key, depth.parse().unwrap_or(1)),
+                None => (&*key, 1),
+            };
             let algorithm = key.split(':').next().unwrap_or("");
             let Some(kind) = core.kind_of(algorithm) else { continue };
             let Some(&direction) = kind.directions().iter().find(|known| known.name() == direction) else { continue };
-            if devices.iter().any(|known| *known.name == *device) {
-                core.cost_table(&device, &key, kind).load(direction, from_bytes, nanoseconds, gap_ns, samples);
-                used += 1;
+            let Some(known) = devices.iter().find(|known| *known.name == *device) else { continue };
+            let table = core.cost_table(&device, key, kind);
+            if known.engine.lanes() > 1 {
+                table.tell_depths_apart();
+            } else if depth > 1 {
+                continue; // it had lanes when this was written
             }
+            table.at(depth).load(direction, from_bytes, nanoseconds, gap_ns, samples);
+            used += 1;
         }
         Ok(used)
     }

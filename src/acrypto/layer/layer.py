@@ -76,6 +76,7 @@ class Layer(Control):
             quarantine_errors=self.settings.quarantine_errors,
             quarantine_factor=self.settings.quarantine_factor,
             trickle=self.settings.trickle,
+            gather_ns=int(self.settings.gather_us * 1000),
         )
         self._cache: dict[object, _core.Transform] = {}
         # Not needed for `import acrypto`, which is to be cheap.
@@ -256,7 +257,9 @@ class Layer(Control):
                 return self._native.transform(name if row.algorithm == name else row.driver, **parameters)
             except (UnknownAlgorithm, NoEngine):
                 if any(offer.id == row.id for offer in self._registry.rows()):
-                    raise  # it is there, and cannot be used; one that has left meanwhile is looked for again
+                    # It is there, for many messages at once only; or it cannot be used, and that tells why.
+                    return self._native.transform(row.driver, **parameters)
+                # One that has left meanwhile is looked for again.
 
     def _kept(
         self, name: str, *, level: int | None = None, strategy: str | None = None, digest_size: int | None = None

@@ -21,9 +21,11 @@ class Entry:
         parts: what a template made it of.
         is_wrapper: whether it only changes how something is run, or has inside what does.
         runs_here: whether it may run on any thread, so that compositions of it need no host.
+        beside: whether it is of an engine for many messages at once, so that a template makes the same for single ones.
     """
 
     __slots__ = (
+        "beside",
         "device",
         "engine",
         "id",
@@ -53,6 +55,7 @@ class Entry:
         self.parts: list[Entry] = []
         self.is_wrapper = False
         self.runs_here = runs_here
+        self.beside = False
 
     @property
     def plain_priority(self) -> int:

@@ -122,6 +122,9 @@ class Registry:
                 Entry(number, offer, device, engine.name, identity, runs_here=runs_here)
                 for number, offer in zip(made, offers, strict=True)
             ]
+            beside = self._native.lanes(device) > 1
+            for entry in entries:
+                entry.beside = beside
             self._entries.update((entry.id, entry) for entry in entries)
             self._engines[device] = engine.name
         if engine.selftest:
@@ -201,7 +204,7 @@ class Registry:
 
         And what a template made of that name itself: who does it in one pass wins, whatever the parts bid together.
         """
-        if stronger.is_wrapper:
+        if stronger.is_wrapper or stronger.beside:
             return  # it is nobody's part unless it is named
         for entry in list(self._entries.values()):
             is_same = entry.offer.algorithm == stronger.offer.algorithm and not stronger.parts
@@ -258,7 +261,7 @@ class Registry:
         while True:
             with self._changed:
                 found = self._best(name, kind, asynchronous, as_part=as_part)
-                if found is not None:
+                if found is not None and not self._needs_composition(found, name):
                     return found
                 if self._is_coming(name):
                     if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
@@ -280,6 +283,12 @@ class Registry:
                 if is_settled or time.monotonic() >= until:
                     raise self._missing(name, made, kind, asynchronous)
 
+    def _needs_composition(self, found: Entry, name: str) -> bool:
+        """Whether a template is to make, for single messages, what is offered for many at once only."""
+        if not found.beside or found.offer.driver == name or parse(name).base not in TEMPLATES:
+            return False
+        return any(not entry.beside for entry in self._entries.values())
+
     def _is_coming(self, name: str) -> bool:
         """Whether somebody is testing, or making, what this name means."""
         alias = self._aliases.get(name)
@@ -296,7 +305,7 @@ class Registry:
             if kind in {None, entry.offer.kind} and asynchronous in {None, entry.offer.asynchronous}
         ]
         # The oldest of equals, as the core has it.
-        return max(fitting, key=lambda entry: (entry.offer.priority, -entry.id), default=None)
+        return max(fitting, key=lambda entry: (not entry.beside, entry.offer.priority, -entry.id), default=None)
 
     def _missing(self, name: str, made: Entry | None, kind: str | None, asynchronous: bool | None) -> AcryptoError:
         with self._changed:

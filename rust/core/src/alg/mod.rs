@@ -6,7 +6,9 @@
 
 use crate::buffer::{Output, Source};
 use crate::status::{Outcome, Status};
+use std::any::Any;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 use zeroize::Zeroizing;
 
@@ -197,8 +199,28 @@ pub struct Facts {
     pub checksum: Option<u32>,
 }
 
-/// An algorithm with its parameters and key. Immutable; any number of threads may run it at once.
-pub trait Transform: Send + Sync {
+/// One of several pieces of work that are done together.
+pub struct Job<'a> {
+    pub transform: &'a dyn Transform,
+    pub call: Call<'a>,
+    pub output: &'a mut Output,
+}
+
+/// Runs one call in this thread. A panic below becomes a failure, never an abort.
+pub fn attempt(transform: &dyn Transform, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
+    let outcome = catch_unwind(AssertUnwindSafe(|| transform.run(call, output)));
+    outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&*panic))))
+}
+
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a panic in an engine: {}", text.unwrap_or("no message"))
+}
+
+/// An algorithm with its parameters and key. Immutable; any number of threads may run it at once. `Any`, so that an
+/// engine may know again what it compiled itself.
+pub trait Transform: Any + Send + Sync {
     fn kind(&self) -> Kind;
 
     /// The name of the implementation that serves this direction: `deflate-isal`, `gcm-aes-awslc`.
@@ -214,6 +236,11 @@ pub trait Transform: Send + Sync {
 
     /// Does the work. On failure nothing of `output` is released; an open that fails its tag has wiped it.
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts>;
+
+    /// Does several of its calls together, as [`run`](Self::run) does one; their results, in order.
+    fn run_many(&self, jobs: &mut [Job<'_>]) -> Vec<Outcome<Facts>> {
+        jobs.iter_mut().map(|job| attempt(job.transform, &job.call, job.output)).collect()
+    }
 
     /// The name and parameters it was made from, for engines outside the core, which compile for themselves.
     fn recipe(&self) -> Option<(&'static str, &Params)> {

@@ -1,12 +1,17 @@
 //! What balancers remember of one algorithm's rivals, per direction and size class.
 
-use super::{CLASSES, DIRECTIONS, class_of};
+use super::{CLASSES, Company, DEPTHS, DIRECTIONS, class_of, depth_class};
 use crate::alg::Direction;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What a balancer remembers of one algorithm's rivals. Lock-free; shareable between threads.
 pub struct Rivalry {
+    /// How many of its messages come together.
+    pub company: Company,
     bouts: [[Bout; CLASSES]; DIRECTIONS],
+    /// Of 2 and more messages together.
+    deeper: OnceLock<Box<[Rivalry; DEPTHS]>>,
 }
 
 /// What is remembered per direction and size class.
@@ -24,11 +29,20 @@ pub struct Bout {
 
 impl Default for Rivalry {
     fn default() -> Self {
-        Self { bouts: std::array::from_fn(|_| std::array::from_fn(|_| Bout::default())) }
+        let bouts = std::array::from_fn(|_| std::array::from_fn(|_| Bout::default()));
+        Self { company: Company::default(), bouts, deeper: OnceLock::new() }
     }
 }
 
 impl Rivalry {
+    /// The memory for requests of which so many travel together.
+    pub fn at(&self, depth: usize) -> &Self {
+        match depth_class(depth).checked_sub(1) {
+            None => self,
+            Some(class) => self.deeper.get_or_init(Box::default).get(class).unwrap_or(self),
+        }
+    }
+
     /// The memory for requests like this one.
     pub fn bout(&self, direction: Direction, bytes: usize) -> &Bout {
         // An algorithm has at most two directions, and one of two is always one of these three.

@@ -8,11 +8,11 @@
 //! ones; the rest of a burst is refused, which is ordinary back-pressure. It compiles nothing: what runs here are
 //! compositions, `pcrypt(x)`, whose parts other engines have compiled.
 
-use crate::alg::{Params, Transform};
+use crate::alg::{Params, Transform, panic_message};
 use crate::engine::{Engine, Offer};
 use crate::fork;
 use crate::operation::UnitResult;
-use crate::request::{Request, panic_message};
+use crate::request::Request;
 use crate::status::{Outcome, Status};
 use crate::sync::lock_std as lock;
 use std::collections::{BTreeMap, VecDeque};
@@ -72,7 +72,7 @@ impl Finished {
         // Units catch their own panics; this is for whatever stands around them, so that no turn is ever lost.
         match catch_unwind(AssertUnwindSafe(|| request.execute())) {
             Ok((results, started)) => Self::Done(request, results, started),
-            Err(panic) => Self::Failed(request, Status::Internal(panic_message(&panic))),
+            Err(panic) => Self::Failed(request, Status::Internal(panic_message(&*panic))),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod address;
 pub mod awslc;
 pub mod descriptor;
 pub mod eventfd;
+pub mod ipsec_mb;
 pub mod isal;
 mod isal_state;
 pub mod libdeflate;

@@ -21,9 +21,11 @@ use std::time::{Duration, Instant};
 
 mod again;
 mod alarm;
+mod gathered;
 mod place;
 mod submit;
 
+pub use gathered::Gathered;
 pub use place::{Ask, Bound, Chosen, Place};
 pub use submit::Wishes;
 

@@ -16,7 +16,7 @@ use crate::engine::Limits;
 use crate::registry::{Bid, Registry, Wanted};
 use crate::status::{Outcome, Status};
 use crate::template::Shape;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 const ONLY: &str = "highest priority";
@@ -38,6 +38,7 @@ pub struct Bound {
     /// Names the cost table: the algorithm and what changes its price.
     pub cost_key: String,
     pub rivalry: Arc<Rivalry>,
+    has_lanes: AtomicBool,
     layer: Weak<Layer>,
     /// Where it can go. Most transforms are made and used while nothing changes; those read the first list without a lock.
     first: OnceLock<Places>,
@@ -104,6 +105,9 @@ impl Place {
     }
 
     fn of_bid(bid: &Arc<Bid>, costs: Arc<Costs>) -> Self {
+        if bid.device.engine.lanes() > 1 {
+            costs.tell_depths_apart();
+        }
         Self {
             limits: bid.offer.limits,
             costs,
@@ -151,6 +155,8 @@ pub struct Ask<'a> {
     pub bytes: usize,
     pub priority: i32,
     pub client: u32,
+    /// How many travel together.
+    pub depth: usize,
     /// By name: there or nowhere.
     pub device: Option<&'a str>,
     /// Numbers of devices that are not to be asked again.
@@ -163,7 +169,17 @@ pub struct Ask<'a> {
 
 impl<'a> Ask<'a> {
     pub fn of(direction: Direction, bytes: usize) -> Self {
-        Self { direction, bytes, priority: 0, client: 0, device: None, tried: &[], is_peek: false, here: None }
+        Self {
+            direction,
+            bytes,
+            priority: 0,
+            client: 0,
+            depth: 1,
+            device: None,
+            tried: &[],
+            is_peek: false,
+            here: None,
+        }
     }
 }
 
@@ -190,6 +206,11 @@ impl Bound {
 
     pub fn layer(&self) -> Option<Arc<Layer>> {
         self.layer.upgrade()
+    }
+
+    /// Whether somebody who does it is better off with many messages at once.
+    pub fn has_lanes(&self) -> bool {
+        self.has_lanes.load(Ordering::Relaxed)
     }
 
     /// Whether another device could do the same now.
@@ -244,6 +265,7 @@ impl Bound {
         };
         let held: Vec<Arc<Place>> = before.iter().filter(is_held).map(Arc::clone).collect();
         all.extend(held);
+        self.has_lanes.store(all.iter().any(|place| place.device.engine.lanes() > 1), Ordering::Relaxed);
         Places { epoch, all }
     }
 
@@ -303,6 +325,7 @@ impl Layer {
             shape: bid.offer.shape,
             wanted,
             rivalry: self.rivalry(&cost_key),
+            has_lanes: AtomicBool::new(false),
             params,
             cost_key,
             layer: Arc::downgrade(self),
@@ -513,6 +536,9 @@ impl Layer {
             count += 1;
         }
         let seats = all.get(..count).unwrap_or(&[]);
+        // Where nobody has lanes it makes no difference how many there are.
+        let has_lanes = found.iter().flatten().any(|(_, place)| place.device.engine.lanes() > 1);
+        let depth = if has_lanes { ask.depth } else { 1 };
         let asked = Asked {
             algorithm: &bound.name,
             direction: ask.direction,
@@ -520,7 +546,7 @@ impl Layer {
             priority: ask.priority,
             client: ask.client,
             device_count: self.num_devices.load(Ordering::Relaxed),
-            rivalry: &bound.rivalry,
+            rivalry: bound.rivalry.at(depth),
         };
         let balancer = self.balancer();
         let choice = if ask.is_peek { balancer.peek(&asked, seats) } else { balancer.find_device(&asked, seats) };
@@ -543,7 +569,10 @@ impl Layer {
 
     fn seat_of<'p>(&self, place: &'p Place, ask: &Ask<'_>) -> Seat<'p> {
         let device = &place.device;
-        let run_ns = place.costs.predict(ask.direction, ask.bytes);
+        let operations = device.queue.len();
+        // What waits there already is company.
+        let costs = place.costs.at(ask.depth.max(operations + 1));
+        let run_ns = costs.predict(ask.direction, ask.bytes);
         let is_inline = device.engine.runs_inline() && run_ns < self.settings.inline_ns;
         let stays = ask.here.is_some_and(|here| std::ptr::eq(here, &**device));
         Seat {
@@ -551,10 +580,10 @@ impl Layer {
             engine: device.engine.name(),
             number: device.number(),
             priority: place.priority,
-            operations: device.queue.len(),
+            operations,
             ready_ns: if is_inline || stays { 0 } else { device.ready_ns().saturating_add(HAND_OVER_NS) },
             run_ns,
-            samples: place.costs.samples(ask.direction, ask.bytes),
+            samples: costs.samples(ask.direction, ask.bytes),
             has_room: is_inline || device.queue.has_room(ask.bytes, place.limits.queue),
         }
     }

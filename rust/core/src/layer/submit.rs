@@ -85,7 +85,7 @@ impl Layer {
         Some((outcome, told))
     }
 
-    fn told(&self, chosen: &Chosen, driver: &'static str, lane: Lane) -> Completion {
+    pub(super) fn told(&self, chosen: &Chosen, driver: &'static str, lane: Lane) -> Completion {
         Completion {
             device: Arc::clone(&chosen.place.device.name),
             driver,
@@ -139,8 +139,12 @@ impl Layer {
         let started = Instant::now();
         let mut results = Vec::with_capacity(units.len());
         let (mut bytes_out, mut failed) = (0, 0);
-        for mut unit in units {
-            let mut outcome = unit.attempt(&**transform, direction, max_output);
+        let mut units = units;
+        let outcomes = {
+            let mut jobs: Vec<_> = units.iter_mut().map(|unit| unit.job(&**transform, direction, max_output)).collect();
+            place.device.engine.run_many(&mut jobs)
+        };
+        for (mut unit, mut outcome) in units.into_iter().zip(outcomes) {
             if bound.verify && outcome.is_ok() {
                 outcome = self.verified(bound, chosen, &mut unit, direction, max_output).and(outcome);
             }
@@ -152,7 +156,7 @@ impl Layer {
         }
         let run_ns = started.elapsed().as_nanos() as u64;
         if failed == 0 {
-            place.costs.record(direction, first, run_ns / num.max(1));
+            place.costs.at(num as usize).record(direction, first, run_ns / num.max(1));
         }
         let stats = &place.device.stats;
         stats.submitted.fetch_add(num, Ordering::Relaxed);
@@ -198,7 +202,8 @@ impl Layer {
             }
             request
         };
-        let share = units.len().div_ceil(chosen.place.device.options.workers.max(1)).max(1);
+        let device = &chosen.place.device;
+        let share = units.len().div_ceil(device.options.workers.max(1)).max(device.engine.lanes());
         let parts = units.len().div_ceil(share); // fewer than workers, if there is less to do
         if parts <= 1 {
             return self.enqueue(std::iter::once(make(units, None, hold)), wishes.must_not_wait);
@@ -236,10 +241,11 @@ impl Layer {
                     Direction::Generate => usize::try_from(*max_output).unwrap_or(usize::MAX),
                     _ => read / num,
                 };
+                let costs = place.costs.at(num);
                 let one = if place.device.engine.completes_later() {
-                    place.costs.predict_gap(*direction, mean)
+                    costs.predict_gap(*direction, mean)
                 } else {
-                    place.costs.predict(*direction, mean) / place.device.options.workers.max(1) as u64
+                    costs.predict(*direction, mean) / place.device.options.workers.max(1) as u64
                 };
                 (read.saturating_add(out), one.saturating_mul(num as u64))
             }

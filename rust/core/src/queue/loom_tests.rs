@@ -13,7 +13,7 @@ fn loom_no_push_is_lost_on_a_taker_going_to_sleep() {
             loom::thread::spawn(move || {
                 let mut sum = 0;
                 while sum < 3 {
-                    sum += queue.take(4, 1, || false).iter().map(|p| p.id).sum::<usize>();
+                    sum += queue.take(1..=4, 1, || false).iter().map(|p| p.id).sum::<usize>();
                 }
                 sum
             })
@@ -41,7 +41,7 @@ fn loom_released_budget_lets_in_who_waits() {
         };
         let mut sum = 0;
         while sum < 3 {
-            for item in queue.take(1, 1, || false) {
+            for item in queue.take(1..=1, 1, || false) {
                 sum += item.id;
                 queue.release(1, item.bytes);
             }

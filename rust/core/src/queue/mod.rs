@@ -28,6 +28,7 @@ use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, Ordering, lock};
 use levels::{Clock, Rules};
 use state::{State, has_space};
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -147,6 +148,11 @@ impl<T: Item> Queue<T> {
         self.len() == 0
     }
 
+    /// Whether something is there to be taken. Takes no lock: others may be faster.
+    pub fn has_queued(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether such an item would be let in now. Takes no lock: others may be faster.
     pub fn has_room(&self, bytes: usize, most_operations: usize) -> bool {
         let (operations, spent) = (self.operations.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
@@ -219,10 +225,11 @@ impl<T: Item> Queue<T> {
         }
     }
 
-    /// Takes up to `most` items, but no more than a fair share when `takers` of us share the queue, and none after the
-    /// first that would bring them above [`BURST_BYTES`]: large work is left to whoever is free first.
-    /// Spins through `spin` first, then sleeps. An empty burst means that the queue is closed and empty.
-    pub fn take(&self, most: usize, takers: usize, mut spin: impl FnMut() -> bool) -> VecDeque<T> {
+    /// Takes so many items, at most, but no more than a fair share when `takers` of us share the queue, and none after
+    /// those that bring them above [`BURST_BYTES`]: large work is left to whoever is free first. If there are as many
+    /// as the least, it takes those in any case. Spins through `spin` first, then sleeps. An empty burst means that the queue is closed and empty.
+    pub fn take(&self, num: RangeInclusive<usize>, takers: usize, mut spin: impl FnMut() -> bool) -> VecDeque<T> {
+        let (least, most) = (*num.start(), *num.end());
         self.spinning.fetch_add(1, Ordering::SeqCst);
         while self.queued.load(Ordering::SeqCst) == 0 && !self.is_closed.load(Ordering::SeqCst) && spin() {}
         self.spinning.fetch_sub(1, Ordering::SeqCst);
@@ -232,11 +239,11 @@ impl<T: Item> Queue<T> {
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
             self.sleeping.fetch_sub(1, Ordering::SeqCst);
         }
-        let share = state.queued.div_ceil(takers.max(1)).clamp(1, most.max(1));
+        let share = state.queued.div_ceil(takers.max(1)).max(least).clamp(1, most.max(1));
         let mut burst = VecDeque::with_capacity(share.min(state.queued));
         let mut bytes = 0usize;
         let mut clock = Clock::default();
-        while burst.len() < share && bytes < BURST_BYTES {
+        while burst.len() < share && (burst.len() < least || bytes < BURST_BYTES) {
             let Some(item) = state.pop(&mut clock) else { break };
             bytes = bytes.saturating_add(item.bytes());
             burst.push_back(item);

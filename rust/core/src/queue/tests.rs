@@ -64,7 +64,7 @@ fn closing_hands_back_everything_and_refuses_more() {
     assert!(queue.push(probe(1, 0, 1), 0).is_ok());
     assert_eq!(queue.close().len(), 2);
     assert!(matches!(queue.push(probe(2, 0, 1), 0), Err(Refused::Closed(_))));
-    assert!(queue.take(4, 1, || false).is_empty());
+    assert!(queue.take(1..=4, 1, || false).is_empty());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn many_threads_lose_and_double_nothing() {
             let (queue, seen) = (Arc::clone(&queue), Arc::clone(&seen));
             std::thread::spawn(move || {
                 loop {
-                    let burst = queue.take(4, 3, || false);
+                    let burst = queue.take(1..=4, 3, || false);
                     if burst.is_empty() {
                         break;
                     }
@@ -321,7 +321,7 @@ fn cost_of_a_push_and_a_take() {
         let started = Instant::now();
         for id in 0..turns {
             assert!(queue.push(item(id), 0).is_ok());
-            assert_eq!(queue.take(1, 1, || false).len(), 1);
+            assert_eq!(queue.take(1..=1, 1, || false).len(), 1);
         }
         let ns = started.elapsed().as_nanos() as f64 / f64::from(turns as u32);
         println!("{what}: {ns:.0} ns ({} bytes per item)", size_of::<Probe>());

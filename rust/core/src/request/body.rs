@@ -64,7 +64,7 @@ impl Body {
             // What has been measured often enough to be sure is not begun in vain.
             Work::Transform { direction, max_output } => {
                 let bytes = self.units.first().map_or(0, |unit| cost_bytes(unit, direction, max_output));
-                let costs = &self.place.costs;
+                let costs = self.place.costs.at(self.units.len());
                 let is_sure = costs.samples(direction, bytes) >= SURE;
                 let run_ns = costs.predict(direction, bytes).saturating_mul(self.units.len() as u64);
                 // Now and then one is begun all the same, or nobody would learn that the device is faster now.

@@ -13,7 +13,8 @@ const KNOWN: u32 = 4;
 
 impl Request {
     /// Counts an attempt on the device that made it, and tells what was learnt of its costs.
-    pub(super) fn account(&self, results: &[UnitResult], started: Instant, finished: Instant) {
+    pub(super) fn account(&mut self, results: &[UnitResult], started: Instant, finished: Instant) {
+        let shared = self.rare.as_mut().and_then(|rare| rare.share.take());
         if self.marks & STARTED == 0 {
             return; // it ended before anybody began with it
         }
@@ -45,15 +46,20 @@ impl Request {
                 _ => self.units.iter().map(Unit::len).sum::<usize>() / num as usize,
             };
             let costs = &self.place.costs;
-            // What waited inside for others says nothing of how fast the device is.
-            let is_alone = gap.is_none() || !device.engine.completes_later();
-            let is_known = costs.samples(direction, bytes) >= KNOWN;
-            ran = (is_alone && is_known).then(|| (run_ns, costs.predict(direction, bytes).saturating_mul(num)));
-            if gap.is_none() || !device.engine.completes_later() {
-                costs.record(direction, bytes, run_ns / num);
-            }
-            if let Some(gap) = gap {
-                costs.record_gap(direction, bytes, gap / num);
+            if let Some(share) = shared {
+                costs.at(share.depth).record(direction, bytes, share.each_ns);
+            } else {
+                let costs = costs.at(num as usize);
+                // What waited inside for others says nothing of how fast the device is.
+                let is_alone = gap.is_none() || !device.engine.completes_later();
+                let is_known = costs.samples(direction, bytes) >= KNOWN;
+                ran = (is_alone && is_known).then(|| (run_ns, costs.predict(direction, bytes).saturating_mul(num)));
+                if is_alone {
+                    costs.record(direction, bytes, run_ns / num);
+                }
+                if let Some(gap) = gap {
+                    costs.record_gap(direction, bytes, gap / num);
+                }
             }
         }
         device.judge(first, ran, self.bound.as_deref());

@@ -1,11 +1,10 @@
 //! The messages of a request.
 
-use crate::alg::{Call, Direction, Facts, Transform};
+use crate::alg::{self, Call, Direction, Facts, Job, Transform};
 use crate::buffer::{EMPTY, Output, Source};
 use crate::operation::UnitResult;
-use crate::status::{Outcome, Status};
+use crate::status::Outcome;
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What only some units have.
@@ -59,13 +58,16 @@ impl Unit {
         self.len() == 0
     }
 
-    /// Runs the unit in this thread, with its result left in its output; after a failure it may be run again. A panic
-    /// below becomes a failed result, never an abort.
-    pub fn attempt(&mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> Outcome<Facts> {
+    /// The unit as work that is done together with others; its result is left in its output.
+    pub fn job<'a>(&'a mut self, transform: &'a dyn Transform, direction: Direction, max_output: u64) -> Job<'a> {
         let Self { source, extra, output } = self;
-        let call = call(source, extra.as_deref(), direction, max_output);
-        let outcome = catch_unwind(AssertUnwindSafe(|| transform.run(&call, output)));
-        outcome.unwrap_or_else(|panic| Err(Status::Internal(panic_message(&panic))))
+        Job { transform, call: call(source, extra.as_deref(), direction, max_output), output }
+    }
+
+    /// Runs the unit in this thread, with its result left in its output; after a failure it may be run again.
+    pub fn attempt(&mut self, transform: &dyn Transform, direction: Direction, max_output: u64) -> Outcome<Facts> {
+        let Job { call, output, .. } = self.job(transform, direction, max_output);
+        alg::attempt(transform, &call, output)
     }
 
     /// Takes the result out, once it is there. What failed keeps its output, to be tried again.
@@ -86,12 +88,6 @@ pub fn cost_bytes(unit: &Unit, direction: Direction, max_output: u64) -> usize {
         Direction::Generate => usize::try_from(max_output).unwrap_or(usize::MAX),
         _ => unit.len(),
     }
-}
-
-/// What a panic said.
-pub fn panic_message(panic: &Box<dyn std::any::Any + Send>) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("a panic in an engine: {}", text.unwrap_or("no message"))
 }
 
 /// The messages of a request; one needs no vector. Two kinds and not three: then telling them apart costs no space.

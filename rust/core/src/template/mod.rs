@@ -21,6 +21,13 @@ mod rename;
 mod rfc;
 mod seqiv;
 
+/// The two keys of `authenc`, of the MAC and of the cipher, in one blob with a header.
+///
+/// Fails with a usage error that tells lengths only.
+pub fn split_authenc_key<'a>(name: &str, blob: &'a [u8]) -> Outcome<(&'a [u8], &'a [u8])> {
+    authenc::split_key(name, blob).map(|keys| (keys.auth, keys.enc))
+}
+
 /// Sizes of an algorithm that templates need; 0 where it has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -156,7 +163,7 @@ struct Made<W> {
     work: W,
 }
 
-impl<W: Work> Transform for Made<W> {
+impl<W: Work + 'static> Transform for Made<W> {
     fn kind(&self) -> Kind {
         self.kind
     }

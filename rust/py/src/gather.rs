@@ -1,0 +1,190 @@
+//! Short operations of an event loop that are put off for a moment, to be run together.
+//!
+//! Programs start many operations and then await them: one task a list of them, or many tasks one each. Where a device
+//! has lanes that pays, if they travel together. So an operation that would run at once, and for which company is
+//! expected ([`Company`](acrypto_core::cost::Company)), waits in a list of its layer's until
+//!
+//! - somebody asks for a result, and no more are expected in this turn of the loop;
+//! - or [`MOST`] are there, or the first has waited for the layer's setting `gather_us` when another comes;
+//! - or the loop comes to its next turn.
+//!
+//! Then all are run on the thread that found that, which blocks for less than it would have with each run at once.
+//! Rejected: leaving them to a worker; the way there and back costs more than the work.
+
+use crate::operation::Operation;
+use crate::port::{Ports, lock};
+use acrypto_core::cost::Rivalry;
+use acrypto_core::layer::{Gathered, Layer};
+use acrypto_core::operation::{Hold, Settled};
+use pyo3::prelude::*;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+/// More are not put off: they fill the lanes of any engine several times.
+pub const MOST: usize = 64;
+/// What a task costs that is put to sleep and woken, which who waits for the loop's next turn pays.
+pub const TURN_NS: u64 = 2_000;
+
+/// One operation that was put off.
+pub struct Member {
+    pub operation: Py<Operation>,
+    pub hold: Hold,
+    pub work: Gathered,
+}
+
+#[derive(Default)]
+struct List {
+    members: Vec<Member>,
+    since: Option<Instant>,
+    /// Addresses of the loops that will look here in their next turn.
+    loops: Vec<usize>,
+}
+
+/// See the head of this file. Shareable between threads.
+#[derive(Default)]
+pub struct Gathering {
+    list: Mutex<List>,
+    /// How many there are, without the lock.
+    num: AtomicUsize,
+}
+
+/// Messages of one kind that this thread has submitted since it last awaited one.
+#[derive(Default)]
+struct Run {
+    num: u32,
+    kind: Option<Arc<Rivalry>>,
+}
+
+thread_local! {
+    static RUN: RefCell<Run> = RefCell::default();
+}
+
+/// Counts a message that an event loop's thread has submitted.
+pub fn count_submitted(kind: &Arc<Rivalry>) {
+    RUN.with_borrow_mut(|run| {
+        if run.kind.as_ref().is_some_and(|known| Arc::ptr_eq(known, kind)) {
+            run.num += 1;
+            return;
+        }
+        if let Some(before) = run.kind.replace(Arc::clone(kind)) {
+            before.company.note_burst(run.num);
+        }
+        run.num = 1;
+    });
+}
+
+/// This thread awaits an operation: what it submits from now on is another burst.
+pub fn end_burst() {
+    RUN.with_borrow_mut(|run| {
+        if run.num > 0
+            && let Some(kind) = &run.kind
+        {
+            kind.company.note_burst(run.num);
+            run.num = 0;
+        }
+    });
+}
+
+impl Gathering {
+    pub fn len(&self) -> usize {
+        self.num.load(Ordering::Acquire)
+    }
+
+    /// Puts an operation off. Whether all are to be run now.
+    pub fn enter(
+        &self,
+        ports: &Arc<Ports>,
+        event_loop: &Bound<'_, PyAny>,
+        member: Member,
+        most: Duration,
+    ) -> PyResult<bool> {
+        let address = event_loop.as_ptr() as usize;
+        if !lock(&self.list).loops.contains(&address) {
+            // Python code runs here, so the lock is not held; nobody else runs this loop.
+            let turn = Bound::new(event_loop.py(), Turn { ports: Arc::downgrade(ports), address })?;
+            event_loop.call_method1(pyo3::intern!(event_loop.py(), "call_soon"), (turn,))?;
+            lock(&self.list).loops.push(address);
+        }
+        let mut list = lock(&self.list);
+        list.members.push(member);
+        let num = list.members.len();
+        self.num.store(num, Ordering::Release);
+        let waited = list.since.get_or_insert_with(Instant::now);
+        Ok(num >= MOST || (num > 1 && waited.elapsed() > most))
+    }
+
+    fn take(&self) -> (Vec<Member>, Duration) {
+        let mut list = lock(&self.list);
+        self.num.store(0, Ordering::Release);
+        let since = list.since.take();
+        let members = std::mem::take(&mut list.members);
+        (members, since.map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
+    /// Ends all that wait here, since their layer has gone.
+    pub fn abandon(&self, py: Python<'_>) {
+        for Member { operation, hold, .. } in self.take().0 {
+            operation.get().abandon();
+            drop(hold);
+            operation.get().finish(py, &operation, true);
+        }
+    }
+
+    /// Runs all that wait here, on this thread.
+    pub fn run(&self, py: Python<'_>, layer: &Layer) {
+        if !layer.is_ours() {
+            return; // of a parent process: even the lock may be held by nobody
+        }
+        let (members, waited) = self.take();
+        let mut callers = Vec::with_capacity(members.len());
+        let mut works = Vec::with_capacity(members.len());
+        for Member { operation, hold, work } in members {
+            if hold.is_pending() {
+                callers.push((operation, hold));
+                works.push(work);
+            } // else withdrawn meanwhile: dropping its hold lets go of it
+        }
+        if works.is_empty() {
+            return;
+        }
+        let results = py.detach(|| layer.run_gathered(&mut works, waited));
+        for (((operation, mut hold), work), (outcome, completion)) in callers.into_iter().zip(works).zip(results) {
+            let units = vec![outcome.map(|facts| (work.unit.output, facts))];
+            hold.settle(Settled { units, completion, route: None });
+            operation.get().finish(py, &operation, true);
+        }
+    }
+}
+
+/// What a loop calls in its next turn.
+#[pyclass(frozen)]
+struct Turn {
+    ports: Weak<Ports>,
+    address: usize,
+}
+
+#[pymethods]
+impl Turn {
+    fn __call__(&self, py: Python<'_>) {
+        let Some(ports) = self.ports.upgrade() else { return };
+        let gathering = &ports.gathering;
+        let kinds: Vec<(Arc<Rivalry>, u32)> = {
+            let mut list = lock(&gathering.list);
+            list.loops.retain(|address| *address != self.address);
+            let mut kinds: Vec<(Arc<Rivalry>, u32)> = Vec::new();
+            for member in &list.members {
+                let kind = &member.work.bound.rivalry;
+                if !kinds.iter().any(|(known, _)| Arc::ptr_eq(known, kind)) {
+                    kinds.push((Arc::clone(kind), kind.company.since(member.work.number)));
+                }
+            }
+            kinds
+        };
+        for (kind, num) in kinds {
+            kind.company.note_turn(num);
+        }
+        ports.gather_now(py);
+    }
+}
