@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import corpus
+import dpdk_compress
+from crypto_peers import Absent
 from measure import QUICK, Report, in_turns, median, quick
 
 import acrypto
@@ -99,6 +103,25 @@ def modes(
     return dict(zip(MODES, (timed(run, len(items)) for run in runs), strict=True))
 
 
+def dpdk(report: Report, pages: Items) -> None:
+    """DPDK's figures for the two deflates, stored beside ours, or why there are none."""
+    stored: dict[str, Any] = {}
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"".join(pages))
+        file.flush()
+        for codec, codes in dpdk_compress.CODES.items():
+            try:
+                found = [dpdk_compress.measure(Path(file.name), PAGE, codes, quick(20, 2)) for _ in range(quick(5))]
+            except Absent as error:
+                stored[codec] = f"absent: {error}"
+                continue
+            stored[codec] = {"compress": [there for there, _ in found], "decompress": [back for _, back in found]}
+            for direction, samples in stored[codec].items():
+                what = f"  DPDK's compress perf alone: {codec}, {direction}"
+                report.add(what, median(samples), "ns", mark="", met=None)
+    report.raw["DPDK, ns a page"] = stored
+
+
 def main() -> None:
     report = Report("table1")
     allowed = sorted(os.sched_getaffinity(0))
@@ -136,6 +159,7 @@ def main() -> None:
             for mode in MODES:
                 what = f"{codec}, {direction}, {mode}"
                 report.times(what, samples[what], "ns", peer=peer, scale=1e9)
+    dpdk(report, pages)
     report.finish()
     if not QUICK:
         print(f"zlib level 6: {median(samples['zlib level 6, compress']) * 1e9:.0f} ns a page")

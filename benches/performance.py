@@ -81,6 +81,10 @@ def table1(results: Results) -> str:
             ["zlib level 6 here, 2 KiB window", f"{there:,.0f}", f"{back:,.0f}", f"{raw['ratio']['zlib level 6']:.2f}"]
         )
     )
+    for codec, dpdk in raw.get("DPDK, ns a page", {}).items():
+        if isinstance(dpdk, dict):
+            there, back = (statistics.median(dpdk[direction]) for direction in ("compress", "decompress"))
+            lines.append(line([f"DPDK's compress perf here: {codec}", f"{there:,.0f}", f"{back:,.0f}", ""]))
     published = raw["published, ns a page (compress, decompress)"]
     for name, figures in published.items():
         if name != "source":
@@ -112,9 +116,18 @@ def scaling(results: Results) -> str:
 
 
 def files(results: Results) -> str:
-    if "files" not in results:
-        return absent("files")
-    return plot("files", "The time of each peer over our time, for commands on files")
+    """A picture each of the strongest peers and of all of them, and who was not there."""
+    shown = [
+        plot(name, what) if name in results else absent(name)
+        for name, what in (
+            ("files", "The time of the strongest peers over our time, for commands on files"),
+            ("commands", "The time of every peer over our time, for commands on files"),
+        )
+    ]
+    left_out = results.get("commands", {"raw": {}})["raw"].get("left out", {})
+    if left_out:
+        shown.append("Left out: " + "; ".join(f"{who} ({why})" for who, why in left_out.items()) + ".")
+    return "\n\n".join(shown)
 
 
 def losses(results: Results) -> str:

@@ -265,6 +265,7 @@ PLOTS: dict[str, tuple[str, Callable[[Result], Figure]]] = {
     "crypto-size": ("crypto", crypto_size),
     "scaling": ("scaling", scaling),
     "files": ("files", against),
+    "commands": ("commands", against),
 }
 
 

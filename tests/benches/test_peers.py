@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import crypto_peers
+import dpdk_compress
 import plots
 import pytest
 from tests.house.places import ROOT
@@ -55,3 +56,11 @@ def test_a_bench_runs_in_its_quick_form(name: str, tmp_path: Path) -> None:
     assert result["rows"]
     assert result["machine"]["group"].startswith("own ")
     assert result["machine"]["instructions"]
+
+
+def test_dpdk_tells_gigabits_a_second() -> None:
+    heading = "    lcore id Level   Comp size   Comp ratio [%]    Comp [Gbps]   Decomp [Gbps]\n"
+    text = heading + "           1     1     1639638            39.09           8.00           16.00\n"
+    assert dpdk_compress.told(text, 4096) == pytest.approx((4096, 2048))
+    with pytest.raises(crypto_peers.Absent, match="no figure"):
+        dpdk_compress.told("EAL: nothing", 4096)
