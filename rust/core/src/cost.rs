@@ -414,4 +414,24 @@ mod tests {
     fn a_table_is_small() {
         assert!(size_of::<Costs>() < 2048);
     }
+
+    #[test]
+    fn with_lanes_each_power_of_two_of_messages_has_a_table_of_its_own() {
+        let costs = Costs::new(Kind::Digest);
+        costs.tell_depths_apart();
+        for depth in [1, 2, 4, 8, 16, 32] {
+            costs.at(depth).record(Direction::Digest, 4096, 10_000 / depth as u64);
+        }
+        for (depth, class) in [(0, 1), (1, 1), (3, 2), (7, 4), (15, 8), (31, 16), (32, 32), (100_000, 32)] {
+            assert_eq!(costs.at(depth).predict(Direction::Digest, 4096), 10_000 / class, "{depth} together");
+        }
+        assert_eq!(costs.rows().iter().map(|row| row.depth).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32]);
+    }
+
+    #[test]
+    fn without_lanes_it_makes_no_difference_how_many_there_are() {
+        let costs = Costs::new(Kind::Digest);
+        costs.at(64).record(Direction::Digest, 4096, 700);
+        assert_eq!(costs.at(1).predict(Direction::Digest, 4096), 700);
+    }
 }

@@ -43,7 +43,8 @@ impl Cargo for Load {
     fn load<'a>(&'a mut self, loader: &mut Loader<'_, 'a>) {
         let Self { request, scratch, fates, .. } = self;
         let body = &mut **request;
-        let (&mut Work::Transform { direction, max_output }, Some(transform)) = (&mut body.work, body.place.transform())
+        let (&mut Work::Transform { direction, max_output }, Some(transform)) =
+            (&mut body.work, body.place.transform())
         else {
             return;
         };
@@ -173,7 +174,8 @@ fn complete(back: Returned<Load>, depth: usize, ns: f64) {
     let units = body.units.iter_mut().zip(&mut scratch).zip(&fates);
     let results: Vec<UnitResult> = units
         .map(|((unit, scratch), fate)| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| finish(unit, &**transform, direction, max_output, scratch, *fate)));
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| finish(unit, &**transform, direction, max_output, scratch, *fate)));
             outcome
                 .unwrap_or_else(|panic| Err(Status::Internal(alg::panic_message(&*panic))))
                 .map(|facts| (unit.take_output(), facts))

@@ -194,11 +194,8 @@ fn every_offer_is_right_alone_and_in_company() {
     for offer in engine.offers() {
         let cases: Vec<Case> = (0..40).map(|_| case(&mut dice, &engine, &offer)).collect();
         let mut outputs: Vec<Output> = cases.iter().map(|_| output()).collect();
-        let alone: Vec<Outcome<Facts>> = cases
-            .iter()
-            .zip(&mut outputs)
-            .map(|(case, output)| case.transform.run(&case.call(), output))
-            .collect();
+        let alone: Vec<Outcome<Facts>> =
+            cases.iter().zip(&mut outputs).map(|(case, output)| case.transform.run(&case.call(), output)).collect();
         check(&cases, &alone, &outputs);
     }
 }

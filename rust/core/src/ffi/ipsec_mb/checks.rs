@@ -40,8 +40,7 @@ pub(super) fn table(manager: Manager, size: usize, own: *const c_void) -> Result
         let job = |code| transmute::<*const c_void, unsafe extern "C" fn(*mut c_void) -> *mut Job>(code);
         let blocks = |first: usize, index: usize| entry(first + 8 * index).map(one_block);
         let hash = offset::SHA1_ONE_BLOCK;
-        let one_block =
-            [blocks(hash, 0)?, blocks(hash, 1)?, blocks(hash, 2)?, blocks(hash, 3)?, blocks(hash, 4)?];
+        let one_block = [blocks(hash, 0)?, blocks(hash, 1)?, blocks(hash, 2)?, blocks(hash, 3)?, blocks(hash, 4)?];
         let gcm = offset::GCM128_PRE;
         let gcm_prepare = [blocks(gcm, 0)?, blocks(gcm, 1)?, blocks(gcm, 2)?];
         let expand = |at: usize| entry(at).map(key_expand);

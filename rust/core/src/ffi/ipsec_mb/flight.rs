@@ -120,7 +120,9 @@ impl<T: Cargo> Flight<T> {
                 if !done.is_right {
                     slot.failed.push(done.user & MASK);
                 }
-                if slot.out == 0 && let Some(slot) = self.slots.get_mut(done.user >> BITS).and_then(Option::take) {
+                if slot.out == 0
+                    && let Some(slot) = self.slots.get_mut(done.user >> BITS).and_then(Option::take)
+                {
                     self.ready.push(slot.back());
                 }
             }

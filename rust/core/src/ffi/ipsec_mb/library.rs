@@ -150,7 +150,11 @@ impl Library {
         unsafe { init_auto(first.as_ptr(), null_mut()) };
         // SAFETY: the manager is live.
         let errno = unsafe { get_errno(first.as_ptr()) };
-        let table = if errno == 0 { checks::table(first, size, alloc as *const c_void) } else { Err(format!("error {errno} at its start")) };
+        let table = if errno == 0 {
+            checks::table(first, size, alloc as *const c_void)
+        } else {
+            Err(format!("error {errno} at its start"))
+        };
         // SAFETY: the manager is live and not used after this.
         unsafe { free(first.as_ptr()) };
         let table = table.map_err(wrong)?;

@@ -98,7 +98,8 @@ fn the_layout_is_that_of_the_installed_header() {
         return;
     }
     let mut lines = vec!["#include <stddef.h>\n#include <intel-ipsec-mb.h>".to_owned()];
-    let same = |what: String, number: usize| format!("_Static_assert({what} == {number}, \"{}\");", what.replace('"', ""));
+    let same =
+        |what: String, number: usize| format!("_Static_assert({what} == {number}, \"{}\");", what.replace('"', ""));
     lines.extend(job_fields().iter().map(|(name, at)| same(format!("offsetof(IMB_JOB, {name})"), *at)));
     lines.extend(MANAGER_FIELDS.iter().map(|(name, at)| same(format!("offsetof(IMB_MGR, {name})"), *at)));
     lines.extend(numbers().iter().map(|(name, number)| same(format!("(int){name}"), *number as usize)));

@@ -106,11 +106,27 @@ pub enum Work<'a> {
     Ctr { key: &'a AesKey, iv: &'a [u8], source: &'a [u8], target: &'a mut [u8] },
     /// The tag is written, never compared, and as long as its slice; what is decrypted must not be shown before
     /// somebody has compared.
-    Aead { key: Aead<'a>, encrypt: bool, nonce: &'a [u8], ad: &'a [u8], source: &'a [u8], target: &'a mut [u8], tag: &'a mut [u8] },
+    Aead {
+        key: Aead<'a>,
+        encrypt: bool,
+        nonce: &'a [u8],
+        ad: &'a [u8],
+        source: &'a [u8],
+        target: &'a mut [u8],
+        tag: &'a mut [u8],
+    },
     /// Encrypts `text` from `skip` on in place, by CBC; then the tag over all of `text`.
     Seal { key: &'a AesKey, mac: &'a HmacKey, iv: &'a [u8], skip: usize, text: &'a mut [u8], tag: &'a mut [u8] },
     /// The tag over all of `text`, written and not compared; then decrypts it from `skip` on to `target`.
-    Open { key: &'a AesKey, mac: &'a HmacKey, iv: &'a [u8], skip: usize, text: &'a [u8], target: &'a mut [u8], tag: &'a mut [u8] },
+    Open {
+        key: &'a AesKey,
+        mac: &'a HmacKey,
+        iv: &'a [u8],
+        skip: usize,
+        text: &'a [u8],
+        target: &'a mut [u8],
+        tag: &'a mut [u8],
+    },
 }
 
 const BLOCK: usize = 16;
