@@ -93,6 +93,12 @@ impl Engine {
         Ok(Self { inner, external: false })
     }
 
+    /// Many messages at once, by a library that is found at run time; raises the reason if it is not.
+    #[staticmethod]
+    fn multibuffer(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self { inner: crate::multibuffer::engine().or_raise(py)?, external: false })
+    }
+
     /// An accelerator that does not exist, with knobs turned as `(knob, value)` says.
     #[staticmethod]
     #[pyo3(signature = (*, name, priority, algorithms, seed, knobs))]

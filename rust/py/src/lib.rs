@@ -17,6 +17,7 @@ mod info;
 mod job;
 mod layer;
 mod methods;
+mod multibuffer;
 mod oneshot;
 mod operation;
 mod port;
@@ -51,6 +52,8 @@ mod _native {
     use super::job::Job;
     #[pymodule_export]
     use super::layer::{Engine, Layer};
+    #[pymodule_export]
+    use super::multibuffer::ipsec_mb;
     #[pymodule_export]
     use super::oneshot::{
         blake2b, blake3, compress, crc32, crc32c, decompress, decrypt, digest, encrypt, generate_key, mac, public_key,

@@ -11,6 +11,7 @@ import sys
 
 from acrypto.engines.base import Engine
 from acrypto.engines.faulty import Faulty
+from acrypto.engines.multibuffer import Multibuffer
 from acrypto.engines.null import Null
 from acrypto.engines.simulated import Simulated
 from acrypto.engines.software import Software
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # A new engine is one line here.
 ENGINES: dict[str, type[Engine]] = {
     "software": Software,
+    "multibuffer": Multibuffer,
     "null": Null,
     "faulty": Faulty,
     "simulated": Simulated,
