@@ -27,7 +27,7 @@ Peer = Callable[[bytes], object]
 class Case:
     """An operation; what a peer lacks is empty."""
 
-    #: Its name in results, and in the arguments of raw/ipsec_mb.c.
+    #: Its name in results.
     name: str
     #: What a reader calls it.
     title: str
@@ -38,6 +38,8 @@ class Case:
     nonce: bytes | None = None
     #: Libraries that Python has, called once for each message.
     peers: dict[str, Peer] = dataclasses.field(default_factory=dict)
+    #: Its name in raw/ipsec_mb.c.
+    raw: str = ""
     #: Arguments of `openssl speed`.
     openssl: tuple[str, ...] = ()
     #: Arguments of `dpdk-test-crypto-perf`.
@@ -84,22 +86,26 @@ _AEAD = ("--aead-op", "encrypt", "--aead-algo", "aes-gcm", "--aead-key-sz", "32"
 CASES = (
     Case(
         *("sha256", "SHA-256", "sha256", "digest"),
+        raw="sha256",
         peers={"hashlib": lambda message: hashlib.sha256(message).digest()},
         openssl=("-evp", "sha256"),
     ),
     Case(
         *("sha512", "SHA-512", "sha512", "digest"),
+        raw="sha512",
         peers={"hashlib": lambda message: hashlib.sha512(message).digest()},
         openssl=("-evp", "sha512"),
     ),
     Case(
         *("hmac-sha256", "HMAC-SHA256", "hmac(sha256)", "mac", MAC_KEY),
+        raw="hmac-sha256",
         peers={"hmac.digest": lambda message: hmac.digest(MAC_KEY, message, "sha256")},
         openssl=("-hmac", "sha256"),
         dpdk=("--optype", "auth-only", *_AUTH),
     ),
     Case(
         *("aes-128-cbc", "AES-128-CBC encrypt", "cbc(aes)", "encrypt", KEY16, IV),
+        raw="cbc128-enc",
         peers={"cryptography": _cbc},
         openssl=("-evp", "aes-128-cbc"),
         dpdk=("--optype", "cipher-only", *_CIPHER),
@@ -107,17 +113,20 @@ CASES = (
     Case(
         *("aes-128-cbc-hmac-sha256", "AES-128-CBC + HMAC-SHA256", "authenc(hmac(sha256),cbc(aes))", "encrypt"),
         *(AUTHENC_KEY, IV),
+        raw="cbc128+hmac-sha256",
         peers={"cryptography": _cbc_hmac},
         dpdk=("--optype", "cipher-then-auth", *_CIPHER, *_AUTH),
     ),
     Case(
         *("aes-256-gcm", "AES-256-GCM", "gcm(aes)", "encrypt", KEY32, NONCE),
+        raw="gcm256-enc",
         peers={"cryptography": lambda message: _GCM.encrypt(NONCE, message, None)},
         openssl=("-evp", "aes-256-gcm"),
         dpdk=("--optype", "aead", *_AEAD, "--aead-aad-sz", "16", "--digest-sz", "16"),
     ),
     Case(
         *("chacha20-poly1305", "ChaCha20-Poly1305", "chacha20-poly1305", "encrypt", KEY32, NONCE),
+        raw="chacha20-poly1305",
         peers={"cryptography": lambda message: _CHACHA.encrypt(NONCE, message, None)},
         openssl=("-evp", "chacha20-poly1305"),
     ),

@@ -81,7 +81,7 @@ def raw(bench: Bench, case: Case, ours: Sampler) -> None:
     what = f"{case.title} of 4 KiB, 64 through encrypt_many, mark (peer raw ipsec-mb)"
     what = what.replace("encrypt_many", "mac_many") if case.method == "mac" else what
     samplers: dict[str, Any] = {"ours": ours}
-    bench.peer(what, samplers, "raw ipsec-mb", lambda: crypto_peers.raw(case.name, SIZE, NUMBER, SAMPLE_S))
+    bench.peer(what, samplers, "raw ipsec-mb", lambda: crypto_peers.raw(case.raw, SIZE, NUMBER, SAMPLE_S))
     samples = in_turns(samplers, ROUNDS)
     peer = samples.get("raw ipsec-mb")
     least = 0.8 if fast else 0.85
