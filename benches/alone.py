@@ -3,6 +3,7 @@
 The kernel shares a CPU between groups first: between sessions (autogroup), or between cgroups where there are some.
 So a background job of another session takes half of a CPU, whatever its niceness. The bench gets a session of its own
 with more weight where that is allowed, else a cgroup where one can be made. What was done is stored with the result.
+No real-time class: threads of equal priority that are pinned to one CPU can keep each other from going on, for ever.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Many independent messages: every operation at every size and depth, beside libraries and commands that do the same.
 
-Ours three ways: `*_many` of N, N operations that are started together and then awaited, and one message after the
-other; on the engines `software` and `multibuffer`, and on a layer with both, whose balancer has to learn which is
-better. One core, to which everything is pinned; DPDK has a second one for the thread that waits.
+Ours four ways: `*_many` of N on the calling thread (mode "inline"), `*_many` as it comes (by a worker where it is long),
+N operations that are started together and then awaited, and one message after the other; on a layer with the engines
+`software` and `multibuffer`, whose balancer has to learn which is better, and `*_many` on each of them alone. One core,
+to which everything is pinned; DPDK has a second one for the thread that waits.
 """
 
 from __future__ import annotations
@@ -93,6 +94,9 @@ class Bench:
             if depth > 1:
                 yield f"many, {name}", lambda many=many: many(messages).wait()
             if name == "both":
+                inline = case.many(transform, mode="inline")
+                if depth > 1:
+                    yield "many, inline", lambda many=inline: many(messages).wait()
                 if depth == 1:
                     yield "one by one", lambda one=one: one(messages[0]).wait()
                 yield "awaited at once", self.awaited(one, messages)
@@ -207,6 +211,7 @@ def summary(bench: Bench) -> None:
         (peer,) = case.peers
         reference = found[case.name, 1, peer]
         ways = {"one by one": (1, "one by one"), f"{deep} awaited at once": (deep, "awaited at once")}
+        ways |= {f"{case.method}_many of {deep}, inline": (deep, "many, inline")}
         ways |= {f"{case.method}_many of {deep}, engine {name}": (deep, f"many, {name}") for name in ENGINES}
         for way, (depth, who) in ways.items():
             ns = found.get((case.name, depth, who))

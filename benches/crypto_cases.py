@@ -56,13 +56,12 @@ class Case:
             return lambda message: method(message, **wishes)
         return lambda message: method(nonce, message, **wishes)
 
-    def many(self, transform: acrypto.Transform) -> Callable[[list[bytes]], acrypto.Operation[Any]]:
+    def many(self, transform: acrypto.Transform, **wishes: Any) -> Callable[[list[bytes]], acrypto.Operation[Any]]:
         """Starts many messages as one operation."""
         method, nonce = getattr(transform, f"{self.method}_many"), self.nonce
         if nonce is None:
-            bound: Callable[[list[bytes]], acrypto.Operation[Any]] = method
-            return bound
-        return lambda messages: method([nonce] * len(messages), messages)
+            return lambda messages: method(messages, **wishes)
+        return lambda messages: method([nonce] * len(messages), messages, **wishes)
 
 
 def _cbc(message: bytes) -> bytes:

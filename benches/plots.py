@@ -19,10 +19,11 @@ Result = dict[str, Any]
 INK, BLUE, ORANGE, GREEN, SKY, GREY, PINK = "#111111", "#0b4f8a", "#d55e00", "#2a9d76", "#7fc4f0", "#8c8c8c", "#b5487f"
 #: Of bench_crypto, by who: how it is called, colour, mark, line.
 LINES: dict[str, tuple[str, str, str, str]] = {
-    "many, both": ("ours: *_many, both engines", INK, "o", "-"),
-    "awaited at once": ("ours: awaited at once, both engines", ORANGE, "^", "-"),
-    "many, software": ("ours: *_many, software", BLUE, "s", "--"),
-    "many, multibuffer": ("ours: *_many, multibuffer", GREEN, "D", "--"),
+    "many, inline": ("ours: *_many, inline", INK, "o", "-"),
+    "many, both": ("ours: *_many, by a worker if long", INK, "s", ":"),
+    "awaited at once": ("ours: awaited at once", ORANGE, "^", "-"),
+    "many, software": ("ours: *_many, software alone", BLUE, "p", "--"),
+    "many, multibuffer": ("ours: *_many, multibuffer alone", GREEN, "D", "--"),
     "one by one": ("ours: one by one", SKY, "v", "-"),
     "raw ipsec-mb": ("raw ipsec-mb", PINK, "x", ":"),
     "DPDK": ("DPDK crypto perf, bursts of 32", PINK, "*", ""),
