@@ -1,6 +1,6 @@
 """Many independent messages: every operation at every size and depth, beside libraries and commands that do the same.
 
-Ours four ways: `*_many` of N on the calling thread (mode "inline"), `*_many` as it comes (by a worker where it is long),
+Ours four ways: `*_many` of N on the calling thread (mode "inline"), `*_many` as it comes (by a worker if it is long),
 N operations that are started together and then awaited, and one message after the other; on a layer with the engines
 `software` and `multibuffer`, whose balancer has to learn which is better, and `*_many` on each of them alone. One core,
 to which everything is pinned; DPDK has a second one for the thread that waits.
