@@ -73,6 +73,6 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         if not rows:
             lines.append(f"| {mark.what} | no result yet | {mark.mark} | | {mark.bench} |")
         for row in rows:
-            what = mark.what if len(rows) == 1 else f"{mark.what}: {row['what'].strip().partition(',')[0]}"
+            what = mark.what if len(rows) == 1 else f"{mark.what}: {row['what'].strip()}"
             lines.append(f"| {what} | {measured(row)} | {mark.mark} | {verdict(row)} | {mark.bench} |")
     return "\n".join(lines)

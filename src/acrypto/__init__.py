@@ -5,6 +5,7 @@ data larger than memory, `cli` the command line, `testing` the public conformanc
 """
 
 from acrypto._core import (
+    Batch,
     Buffer,
     Completion,
     Hop,
@@ -78,7 +79,7 @@ _LATER = {
 
 __all__ = [
     # the layer
-    "open", "Layer", "Settings", "Transform", "Operation", "Completion", "Buffer",
+    "open", "Layer", "Settings", "Transform", "Operation", "Completion", "Batch", "Buffer",
     "Route", "Stage", "Hop",
     # synchronous one-shots
     "compress", "decompress", "encrypt", "decrypt", "digest", "mac", "random", "sign", "verify",

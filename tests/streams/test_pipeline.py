@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import hashlib
 import io
 import itertools
+import logging
 import os
 import subprocess
 import sys
@@ -281,6 +283,67 @@ def test_cancelling_a_task_twice_still_waits_for_the_end(path: Path) -> None:
 
     asyncio.run(run())
     assert os.listdir(path.parent) == ["data"]
+
+
+def test_a_layer_that_closes_ends_a_pipeline_that_waits_for_its_source(path: Path) -> None:
+    """With ClosedError, and no half file."""
+    reader, writer = os.pipe()
+    with acrypto.open() as layer:
+        os.write(writer, DATA[:50_000])
+        running = Pipeline(layer, reader, [Compress("gzip")], path.with_name("out.gz")).run()
+        with pytest.raises(TimeoutError):
+            running.wait(0.001)
+    with pytest.raises(acrypto.ClosedError):
+        running.wait(30)
+    assert not running.cancelled()
+    assert os.listdir(path.parent) == ["data"]
+    with pytest.raises(acrypto.ClosedError):
+        Pipeline(layer, reader, [Digest("sha256")]).drive()
+    os.close(reader)
+    os.close(writer)
+
+
+class Heard(logging.Handler):
+    """Keeps what was logged, and tells that something was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self.came = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self.came.set()
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    handler, logger = Heard(), logging.getLogger("acrypto")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+def test_an_error_that_nobody_asks_for_is_told_to_the_log(layer: acrypto.Layer, heard: Heard) -> None:
+    """As soon as the last handle goes, by the thread that drives if it was dropped before the end."""
+    Pipeline(layer, b"nothing known", [Decompress()]).run()
+    assert heard.came.wait(30)
+    (record,) = heard.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is acrypto.CorruptInput
+
+
+def test_an_error_that_was_asked_for_is_not_told_again(layer: acrypto.Layer, heard: Heard) -> None:
+    running = Pipeline(layer, b"nothing known", [Decompress()]).run()
+    with pytest.raises(acrypto.CorruptInput):
+        running.wait()
+    del running
+    cancelled = Pipeline(layer, b"", [Digest("sha256")]).run()
+    cancelled.cancel()
+    del cancelled
+    gc.collect()
+    assert heard.records == []
 
 
 FORGOTTEN = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from tests.vectors import nist
 from tests.vectors.answer import Answer
@@ -46,6 +47,19 @@ def xts(name: str) -> Iterator[Answer]:
                 yield from both(name, *map(bytes.fromhex, fields), f"{path} {number}")
 
 
+def xts_numbered(name: str) -> Iterator[Answer]:
+    """Data units by their number, as runs of one sector where they are whole blocks."""
+    for bits in (128, 256):
+        path = f"ciphers/AES/XTS/tweak-dataunitseqno/XTSGenAES{bits}.rsp"
+        for number, record in enumerate(nist.records(path, "ct")):
+            if int(record["dataunitlen"]) % 8 == 0:
+                key, plain, cipher = (bytes.fromhex(record[field]) for field in ("key", "pt", "ct"))
+                tweak = int(record["dataunitseqnumber"]).to_bytes(16, "little")
+                unit: dict[str, object] = {} if len(plain) % 16 else {"unit": len(plain)}
+                for answer in both(name, key, tweak, plain, cipher, f"{path} {number}"):
+                    yield answer._replace(parameters=answer.parameters | unit)
+
+
 def des(name: str) -> Iterator[Answer]:
     mode = name.partition("(")[0].upper()
     for kind in DES_KINDS:
@@ -56,7 +70,7 @@ ANSWERS: dict[str, Callable[[str], Iterator[Answer]]] = {
     "ecb(aes)": aes,
     "cbc(aes)": aes,
     "ctr(aes)": ctr,
-    "xts(aes)": xts,
+    "xts(aes)": lambda name: chain(xts(name), xts_numbered(name)),
     "ecb(des3_ede)": des,
     "cbc(des3_ede)": des,
 }

@@ -20,12 +20,14 @@ mod block;
 mod pool;
 mod source;
 mod spare;
+mod tray;
 mod view;
 use block::Block;
 pub use block::PAGED;
 pub use pool::Pool;
 pub use source::{EMPTY, Source};
 pub use spare::Spare;
+pub use tray::{Laid, Tray};
 pub use view::View;
 
 fn no_memory(wanted: usize) -> Status {
@@ -173,8 +175,8 @@ impl Output {
         let is_fixed = self.is_fixed();
         let space = self.space(needed);
         let capacity = space.len();
-        let short = if is_fixed { Status::OutputTooSmall { capacity } } else { no_memory(needed) };
-        space.get_mut(..needed).ok_or(short)
+        let short = || if is_fixed { Status::OutputTooSmall { capacity } } else { no_memory(needed) };
+        space.get_mut(..needed).ok_or_else(short)
     }
 
     /// Like [`exactly`](Self::exactly), in whole pages if pooled: the space begins on one.

@@ -5,7 +5,7 @@
 //! while the memory lingers until the engine is done. Whoever pins the memory watches for release, through the ring.
 
 use crate::alg::Facts;
-use crate::buffer::Output;
+use crate::buffer::{Laid, Output};
 use crate::ffi::eventfd::EventFd;
 use crate::fork;
 use crate::request::Request;
@@ -92,6 +92,8 @@ pub struct Settled {
     pub units: Vec<UnitResult>,
     pub completion: Completion,
     pub route: Option<Box<RouteTold>>,
+    /// How the results lie, if they were to be in one piece of memory; `units` is empty then.
+    pub laid: Option<Box<Laid>>,
 }
 
 impl Settled {
@@ -108,7 +110,7 @@ impl Settled {
             bytes_in: 0,
             bytes_out: 0,
         };
-        Self { units: vec![Err(status)], completion, route: None }
+        Self { units: vec![Err(status)], completion, route: None, laid: None }
     }
 }
 

@@ -44,6 +44,21 @@ impl Status {
         Self::Usage(message.into())
     }
 
+    /// The number that Linux has for it; `acrypto.kernel.errno` says the same of exceptions.
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::OutputTooSmall { .. } | Self::LimitExceeded { .. } | Self::QueueFull(_) => libc::ENOSPC,
+            Self::AuthenticationFailed => libc::EBADMSG,
+            Self::Corrupt { .. } | Self::Usage(_) => libc::EINVAL,
+            Self::UnknownAlgorithm(_) | Self::NoEngine(_) => libc::ENOENT,
+            Self::DeadlineExceeded => libc::ETIMEDOUT,
+            Self::DeviceLost(_) => libc::ENODEV,
+            Self::Cancelled => libc::ECANCELED,
+            Self::Closed(_) => libc::ESHUTDOWN,
+            Self::Engine { .. } | Self::Internal(_) => libc::EIO,
+        }
+    }
+
     /// Whether the same request may succeed on another device.
     pub fn retryable(&self) -> bool {
         matches!(self, Self::DeviceLost(_) | Self::Engine { .. } | Self::Internal(_))

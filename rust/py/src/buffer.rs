@@ -9,7 +9,7 @@
 
 use crate::error::OrRaise;
 use crate::layer::Layer;
-use acrypto_core::buffer::{Output, Pool, Source};
+use acrypto_core::buffer::{Output, Pool, Source, Tray};
 use acrypto_core::copies::{self, Place};
 use acrypto_core::disk::Loan;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError};
@@ -18,6 +18,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice, PyTuple};
 use std::ffi::c_int;
 use std::sync::Arc;
+
+mod numbers;
+mod tray;
+pub use numbers::{Numbers, integers};
 
 /// A buffer export in PyO3-free form: `PyBuffer<u8>` would refuse views whose items are not bytes.
 pub struct View(Box<ffi::Py_buffer>);
@@ -60,6 +64,7 @@ impl Drop for View {
 pub enum Pin {
     Bytes(#[allow(dead_code)] Py<PyBytes>),
     View(#[allow(dead_code)] View),
+    Tray(#[allow(dead_code)] Arc<Tray>),
 }
 
 /// What is pinned for one operation. Most pin one object, which then needs no vector.
@@ -157,13 +162,7 @@ impl Pins {
     pub fn output(&mut self, object: &Bound<'_, PyAny>, pool: &Arc<Pool>, sources: &[&Source]) -> PyResult<Output> {
         let view = View::get(object, ffi::PyBUF_WRITABLE).map_err(|error| explain(object, error))?;
         let (start, capacity) = (view.start(), view.len());
-        let into = start as usize..start as usize + capacity;
-        for segment in sources.iter().flat_map(|source| source.segments()) {
-            let from = segment.as_ptr() as usize;
-            if !segment.is_empty() && from < into.end && from + segment.len() > into.start {
-                return Err(PyBufferError::new_err("into overlaps a source"));
-            }
-        }
+        refuse_overlap(start, capacity, sources.iter().copied())?;
         self.hold(Pin::View(view));
         // SAFETY: the export is held by `self` until release, it is writable, and it overlaps no source.
         Ok(unsafe { Output::fixed(pool, start, capacity) })
@@ -179,6 +178,18 @@ impl Pins {
         // SAFETY: the export is held through this statement.
         Ok(unsafe { std::slice::from_raw_parts(view.start().cast_const(), view.len()) }.to_vec())
     }
+}
+
+/// Refuses memory for results that a source lies in.
+fn refuse_overlap<'a>(start: *mut u8, capacity: usize, sources: impl Iterator<Item = &'a Source>) -> PyResult<()> {
+    let into = start as usize..start as usize + capacity;
+    for segment in sources.flat_map(Source::segments) {
+        let from = segment.as_ptr() as usize;
+        if !segment.is_empty() && from < into.end && from + segment.len() > into.start {
+            return Err(PyBufferError::new_err("into overlaps a source"));
+        }
+    }
+    Ok(())
 }
 
 /// One borrowed buffer, kept in place while this lives. Better dropped with the interpreter attached.
@@ -239,6 +250,8 @@ pub fn joined<'py, 'a>(
 #[pyclass(frozen, module = "acrypto", name = "Buffer", sequence)]
 pub struct Buffer {
     output: Option<Output>,
+    /// Of a batch: what its results lie in, and where the last one ends.
+    tray: Option<(Arc<Tray>, usize)>,
 }
 
 /// Giving back more than this to the system takes milliseconds, which nobody should wait for with the GIL held.
@@ -246,11 +259,19 @@ const SLOW_TO_FREE: usize = 8 << 20;
 
 impl Buffer {
     pub fn new(output: Output) -> Self {
-        Self { output: Some(output) }
+        Self { output: Some(output), tray: None }
+    }
+
+    /// The results of a batch, which are all laid.
+    pub fn laid(tray: Arc<Tray>, len: usize) -> Self {
+        Self { output: None, tray: Some((tray, len)) }
     }
 
     pub fn as_slice(&self) -> &[u8] {
-        self.output.as_ref().map_or(&[], Output::as_slice)
+        match &self.tray {
+            Some((tray, len)) => tray.bytes(*len),
+            None => self.output.as_ref().map_or(&[], Output::as_slice),
+        }
     }
 }
 
@@ -258,6 +279,9 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(output) = self.output.take_if(|output| output.capacity() > SLOW_TO_FREE) {
             Python::try_attach(|py| py.detach(|| drop(output)));
+        }
+        if let Some(tray) = self.tray.take_if(|(_, len)| *len > SLOW_TO_FREE) {
+            Python::try_attach(|py| py.detach(|| drop(tray)));
         }
     }
 }

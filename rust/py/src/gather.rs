@@ -13,8 +13,9 @@
 
 use crate::operation::Operation;
 use crate::port::{Ports, lock};
+use acrypto_core::alg::Direction;
 use acrypto_core::cost::Rivalry;
-use acrypto_core::layer::{Gathered, Layer};
+use acrypto_core::layer::{Bound as Recipe, Chosen, Gathered, Layer, Place};
 use acrypto_core::operation::{Hold, Settled};
 use pyo3::prelude::*;
 use std::cell::RefCell;
@@ -55,6 +56,37 @@ pub struct Gathering {
 struct Run {
     num: u32,
     kind: Option<Arc<Rivalry>>,
+    /// Where the last of them went.
+    choice: Option<Choice>,
+}
+
+/// Where messages of a burst go: they are to travel together. Holds nothing: who leaves must not wait for this.
+struct Choice {
+    bound: Weak<Recipe>,
+    direction: Direction,
+    /// Of sizes whose logarithms are the same.
+    size: u32,
+    place: Weak<Place>,
+    reason: &'static str,
+}
+
+/// Where the last message of this burst went, if it was one like this.
+pub fn same_as_last(bound: &Arc<Recipe>, direction: Direction, bytes: usize) -> Option<Chosen> {
+    RUN.with_borrow(|run| {
+        let last = run.choice.as_ref().filter(|_| run.num > 1)?;
+        let is_alike = std::ptr::eq(last.bound.as_ptr(), Arc::as_ptr(bound))
+            && last.direction == direction
+            && last.size == bytes.leading_zeros();
+        let place = is_alike.then(|| last.place.upgrade()).flatten().filter(|place| place.device.is_usable())?;
+        Some(Chosen { place, reason: last.reason, runs_here: false })
+    })
+}
+
+/// Remembers where a message went.
+pub fn remember(bound: &Arc<Recipe>, direction: Direction, bytes: usize, chosen: &Chosen) {
+    let (place, reason, bound) = (Arc::downgrade(&chosen.place), chosen.reason, Arc::downgrade(bound));
+    let choice = Choice { bound, direction, size: bytes.leading_zeros(), place, reason };
+    RUN.with_borrow_mut(|run| run.choice = Some(choice));
 }
 
 thread_local! {
@@ -152,7 +184,7 @@ impl Gathering {
         let results = py.detach(|| layer.run_gathered(&mut works, waited));
         for (((operation, mut hold), work), (outcome, completion)) in callers.into_iter().zip(works).zip(results) {
             let units = vec![outcome.map(|facts| (work.unit.output, facts))];
-            hold.settle(Settled { units, completion, route: None });
+            hold.settle(Settled { units, completion, route: None, laid: None });
             operation.get().finish(py, &operation, true);
         }
     }

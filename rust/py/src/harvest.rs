@@ -1,5 +1,6 @@
 //! What a result is given as: the core's units become Python objects.
 
+use crate::batch::{self, Plan};
 use crate::buffer::Buffer;
 use crate::completion::Told;
 use crate::error::raise;
@@ -20,10 +21,15 @@ pub enum Shape {
 }
 
 /// How the results of an operation are handed out.
-#[derive(Clone, Copy)]
 pub enum Harvest {
     One(Shape),
-    Many { each: Shape, return_exceptions: bool, num: u32 },
+    Many {
+        each: Shape,
+        return_exceptions: bool,
+        num: u32,
+    },
+    /// In one piece of memory.
+    Laid(Box<Plan>),
 }
 
 impl Shape {
@@ -46,21 +52,28 @@ pub enum Outcome {
 }
 
 /// All of it, as the outcome and what is told beside.
-pub fn harvested(py: Python<'_>, harvest: Harvest, settled: core::Settled) -> (Outcome, Told) {
+pub fn harvested(py: Python<'_>, harvest: &Harvest, settled: core::Settled) -> (Outcome, Told) {
+    let mut settled = settled;
     let (outcome, checksum) = match harvest {
         Harvest::One(shape) => {
             let lost = || Err(Status::Internal("a completion without a result".into()));
-            harvest_one(py, settled.units.into_iter().next().unwrap_or_else(lost), shape)
+            harvest_one(py, settled.units.into_iter().next().unwrap_or_else(lost), *shape)
         }
         Harvest::Many { each, return_exceptions, num } => {
             let mut units = settled.units;
             // Lost or abandoned as a whole: the one failure is every unit's.
-            if let (Some(Err(status)), true) = (units.first(), units.len() < num as usize) {
+            if let (Some(Err(status)), true) = (units.first(), units.len() < *num as usize) {
                 let status = status.clone();
-                units.resize_with(num as usize, || Err(status.clone()));
+                units.resize_with(*num as usize, || Err(status.clone()));
             }
-            let outcome = harvest_many(py, units, each, return_exceptions);
+            let outcome = harvest_many(py, units, *each, *return_exceptions);
             (outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value), None)
+        }
+        Harvest::Laid(plan) => {
+            let (completion, route) = (settled.completion.clone(), settled.route.take());
+            let outcome = batch::harvest(py, plan, settled);
+            let outcome = outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value);
+            return (outcome, (completion, None, route));
         }
     };
     (outcome, (settled.completion, checksum, settled.route))

@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod balancer;
+mod batch;
 mod buffer;
 mod completion;
 mod convert;
@@ -16,6 +17,7 @@ mod harvest;
 mod info;
 mod job;
 mod layer;
+mod many;
 mod methods;
 mod multibuffer;
 mod oneshot;
@@ -34,6 +36,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::balancer::{Balancer, DeviceView, RequestView};
+    #[pymodule_export]
+    use super::batch::Batch;
     #[pymodule_export]
     use super::buffer::{Buffer, Space};
     #[pymodule_export]

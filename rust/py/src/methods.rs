@@ -3,13 +3,19 @@
 //! Written out rather than generated: this is the face, and a macro would hide its signatures.
 
 use crate::error::OrRaise;
+use crate::many::Sources;
 use crate::operation::Operation;
-use crate::transform::{Asked, ExplanationRow, Message, Sources, Transform};
+use crate::transform::{Asked, ExplanationRow, Message, Transform};
 use acrypto_core::alg::Direction;
 use acrypto_core::layer::Ask;
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+
+/// The options of batches whose results may lie in one piece of memory, and of those whose messages may.
+const LAID: &[&str] = &["unit", "into", "slot", "packed", "return_exceptions"];
+const LAID_SPANS: &[&str] =
+    &["unit", "lengths", "offsets", "into", "slot", "packed", "return_exceptions", "max_output"];
 
 #[pymethods]
 impl Transform {
@@ -313,50 +319,50 @@ impl Transform {
     }
 
     /// `compress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, slot=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn compress_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        let asked = Asked::read(py, options, LAID, false)?;
         self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), asked)
     }
 
     /// `compress_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, slot=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_compress_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        let asked = Asked::read(py, options, LAID, true)?;
         self.start_many(py, Direction::Compress, Sources::of(&data, asked.unit), asked)
     }
 
-    /// `decompress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    /// `decompress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list; or a Batch, results in one piece of memory, with `into`, `slot` or `packed`.
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, lengths=None, offsets=None, into=None, slot=None, packed=False, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decompress_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions", "max_output"], false)?;
+        let asked = Asked::read(py, options, LAID_SPANS, false)?;
         self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), asked)
     }
 
     /// `decompress_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, lengths=None, offsets=None, into=None, slot=None, packed=False, return_exceptions=False, max_output=None, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_decompress_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions", "max_output"], true)?;
+        let asked = Asked::read(py, options, LAID_SPANS, true)?;
         self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), asked)
     }
 
@@ -466,5 +472,79 @@ impl Transform {
         let asked = Asked::read(py, options, &["return_exceptions"], true)?;
         let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
         self.start_many(py, Direction::Decrypt, sources, asked)
+    }
+
+    /// `sign` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn sign_many<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        self.start_many(py, Direction::Sign, Sources::of(&data, asked.unit), asked)
+    }
+
+    /// `sign_many` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn try_sign_many<'py>(
+        &self,
+        py: Python<'py>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        self.start_many(py, Direction::Sign, Sources::of(&data, asked.unit), asked)
+    }
+
+    /// `verify` of many messages in one submission, with a tag or signature each. Gives a list of None.
+    #[pyo3(signature = (tags, data, **options), text_signature = "($self, tags, data, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn verify_many<'py>(
+        &self,
+        py: Python<'py>,
+        tags: Bound<'py, PyAny>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["return_exceptions"], false)?;
+        self.start_many(py, Direction::Verify, Sources::Tagged { tags: &tags, list: &data }, asked)
+    }
+
+    /// `verify_many` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (tags, data, **options), text_signature = "($self, tags, data, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn try_verify_many<'py>(
+        &self,
+        py: Python<'py>,
+        tags: Bound<'py, PyAny>,
+        data: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["return_exceptions"], true)?;
+        self.start_many(py, Direction::Verify, Sources::Tagged { tags: &tags, list: &data }, asked)
+    }
+
+    /// `agree` with many peers in one submission: a list of public keys, or one buffer cut into `unit` bytes. Gives a list.
+    #[pyo3(signature = (peers, **options), text_signature = "($self, peers, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn agree_many<'py>(
+        &self,
+        py: Python<'py>,
+        peers: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        self.start_many(py, Direction::Agree, Sources::of(&peers, asked.unit), asked)
+    }
+
+    /// `agree_many` that raises QueueFull instead of waiting for room.
+    #[pyo3(signature = (peers, **options), text_signature = "($self, peers, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    fn try_agree_many<'py>(
+        &self,
+        py: Python<'py>,
+        peers: Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<Operation>> {
+        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        self.start_many(py, Direction::Agree, Sources::of(&peers, asked.unit), asked)
     }
 }

@@ -107,7 +107,7 @@ impl Operation {
 
     /// One of many units that is done already.
     pub fn done_many(py: Python<'_>, event_loop: Option<Py<PyAny>>, harvest: Harvest, settled: core::Settled) -> Self {
-        let (outcome, completion) = harvested(py, harvest, settled);
+        let (outcome, completion) = harvested(py, &harvest, settled);
         Self::ended(event_loop, harvest, outcome, completion)
     }
 
@@ -171,7 +171,7 @@ impl Operation {
     }
 
     fn absorb(&self, py: Python<'_>, settled: core::Settled) {
-        let (outcome, completion) = harvested(py, self.harvest, settled);
+        let (outcome, completion) = harvested(py, &self.harvest, settled);
         let mut state = lock(&self.state);
         state.rare().completion = Some(completion);
         state.outcome = outcome;

@@ -4,7 +4,7 @@ use crate::buffer::Pins;
 use crate::convert::{deadline, number};
 use crate::delivery::{Delivery, Mode};
 use crate::error::OrRaise;
-use crate::gather::{TURN_NS, count_submitted};
+use crate::gather::{TURN_NS, count_submitted, remember, same_as_last};
 use crate::harvest::{Harvest, Shape};
 use crate::layer::Shared;
 use crate::operation::Operation;
@@ -21,7 +21,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use std::sync::Arc;
 
 /// Work predicted below this holds the GIL: giving it away and getting it back costs more than it saves others.
-const DETACH_NS: u64 = 5_000;
+pub const DETACH_NS: u64 = 5_000;
 
 /// Random bytes are given as `bytes`, copied with the GIL held, so one call must not ask for too many.
 pub const MAX_RANDOM: u64 = 1 << 20;
@@ -44,7 +44,12 @@ pub struct Asked<'py> {
     pub into: Option<Bound<'py, PyAny>>,
     pub max_output: Option<u64>,
     pub unit: Option<usize>,
-    return_exceptions: bool,
+    /// Of results in one piece of memory: bytes from one to the next, or one after the other.
+    pub slot: Option<usize>,
+    pub packed: bool,
+    pub lengths: Option<Bound<'py, PyAny>>,
+    pub offsets: Option<Bound<'py, PyAny>>,
+    pub return_exceptions: bool,
     pub device: Option<String>,
     client: Option<String>,
     pub wishes: Wishes,
@@ -81,6 +86,10 @@ impl<'py> Asked<'py> {
                 "into" => asked.into = Some(value),
                 "max_output" => asked.max_output = Some(number(&name, &value, "0 to 2^64 - 1")?),
                 "unit" => asked.unit = Some(number(&name, &value, "1 to 2^63")?),
+                "slot" => asked.slot = Some(number(&name, &value, "1 to 2^63")?),
+                "packed" => asked.packed = value.is_truthy()?,
+                "lengths" => asked.lengths = Some(value),
+                "offsets" => asked.offsets = Some(value),
                 _ => asked.return_exceptions = value.is_truthy()?,
             }
         }
@@ -121,21 +130,12 @@ impl<'a, 'py> Message<'a, 'py> {
     }
 }
 
-impl<'a, 'py> Sources<'a, 'py> {
-    pub fn of(data: &'a Bound<'py, PyAny>, unit: Option<usize>) -> Self {
-        match unit {
-            Some(unit) => Self::Cut { buffer: data, unit },
-            None => Self::List(data),
-        }
-    }
-}
-
 pub fn extra(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Option<Box<Extra>> {
     (!nonce.is_empty() || !ad.is_empty() || !tag.is_empty()).then(|| Box::new(Extra::new(nonce, ad, tag)))
 }
 
 impl Transform {
-    fn shape(&self, direction: Direction, into: bool) -> Shape {
+    pub fn shape(&self, direction: Direction, into: bool) -> Shape {
         use Direction::*;
         match direction {
             Verify => Shape::Nothing,
@@ -145,7 +145,7 @@ impl Transform {
         }
     }
 
-    fn must_have(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
+    pub fn must_have(&self, py: Python<'_>, direction: Direction) -> PyResult<()> {
         let (name, kind) = (&self.recipe.name, self.recipe.kind);
         if kind.directions().contains(&direction) {
             return Ok(());
@@ -155,7 +155,7 @@ impl Transform {
     }
 
     /// Where it goes. What was not met yet is compiled without the GIL, for that may have to wait.
-    fn choose(&self, py: Python<'_>, ask: &Ask<'_>) -> PyResult<Chosen> {
+    pub fn choose(&self, py: Python<'_>, ask: &Ask<'_>) -> PyResult<Chosen> {
         let core = &self.layer.core;
         if let Some(chosen) = core.choose_met(&self.recipe, ask) {
             return chosen.or_raise(py);
@@ -191,7 +191,16 @@ impl Transform {
         let event_loop = running_loop(py)?;
         let company = event_loop.as_ref().and_then(|_| self.company(&asked));
         let depth = company.map_or(1, |company| company.expected);
-        let chosen = self.choose(py, &Ask { priority, client, device, depth, ..Ask::of(direction, bytes) })?;
+        let chosen = match company.and_then(|_| same_as_last(&self.recipe, direction, bytes)) {
+            Some(chosen) => chosen,
+            None => {
+                let chosen = self.choose(py, &Ask { priority, client, device, depth, ..Ask::of(direction, bytes) })?;
+                if company.is_some() && !chosen.runs_here {
+                    remember(&self.recipe, direction, bytes, &chosen);
+                }
+                chosen
+            }
+        };
         chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
         let shape = self.shape(direction, asked.into.is_some());
         let predicted = chosen.place.costs.at(depth).predict(direction, bytes);
@@ -267,99 +276,6 @@ impl Transform {
         let nothing = PyBytes::new(py, b"");
         self.start(py, &Message::of(Direction::Generate, &nothing), asked)
     }
-
-    /// Submits many messages as one operation.
-    pub fn start_many<'py>(
-        &self,
-        py: Python<'py>,
-        direction: Direction,
-        sources: Sources<'_, 'py>,
-        mut asked: Asked<'py>,
-    ) -> PyResult<Py<Operation>> {
-        self.must_have(py, direction)?;
-        let layer = &self.layer.core;
-        layer.alive().or_raise(py)?;
-        asked.settle(&self.layer);
-        let max_output = asked.max_output.unwrap_or(self.layer.max_output);
-        let mut pins = Pins::default();
-        let units = self.units(py, sources, &mut pins)?;
-        let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
-        let harvest = Harvest::Many { each, return_exceptions, num: units.len() as u32 };
-        // Units are alike in size as a rule: predicting the first and scaling saves a look-up for each.
-        let total = units.iter().fold(0usize, |sum, unit| sum.saturating_add(unit.len()));
-        let mean = total / units.len().max(1);
-        let device = asked.device.as_deref();
-        let (priority, client) = (asked.wishes.priority, asked.wishes.client);
-        let depth = units.len();
-        let chosen = self.choose(py, &Ask { device, priority, client, depth, ..Ask::of(direction, mean) })?;
-        for unit in &units {
-            chosen.transform().or_raise(py)?.check(&unit.call(direction, max_output)).or_raise(py)?;
-        }
-        let predicted = chosen.place.costs.at(depth).predict(direction, mean).saturating_mul(units.len() as u64);
-        let event_loop = running_loop(py)?;
-        let is_forced =
-            chosen.runs_here || (asked.delivery.mode == Mode::Inline && chosen.place.device.engine.runs_inline());
-        let is_delivered = matches!(asked.delivery.mode, Mode::Queued | Mode::Inline);
-        let is_bounded = direction != Direction::Decompress || max_output <= INLINE_OUTPUT;
-        if units.is_empty() || is_forced || (is_delivered && is_bounded && layer.is_inline(&chosen, predicted)) {
-            let run = || layer.run_batch(&self.recipe, &chosen, units, direction, max_output);
-            let settled = if predicted > DETACH_NS { py.detach(run) } else { run() };
-            let done = Py::new(py, Operation::done_many(py, event_loop.map(Bound::unbind), harvest, settled))?;
-            Operation::call_back(done.bind(py), &self.layer.ports, asked.delivery)?;
-            return Ok(done);
-        }
-        let wishes = asked.wishes;
-        self.layer.launch(py, event_loop, harvest, pins, asked.delivery, |hold| {
-            layer.submit(&self.recipe, &chosen, units, direction, max_output, wishes, hold)
-        })
-    }
-
-    fn units<'py>(&self, py: Python<'py>, sources: Sources<'_, 'py>, pins: &mut Pins) -> PyResult<Vec<Unit>> {
-        let layer = &self.layer.core;
-        let mut units = Vec::new();
-        match sources {
-            Sources::Cut { buffer, unit } => {
-                if unit == 0 {
-                    return Err(Status::usage("unit is 0 bytes; it must be at least 1")).or_raise(py);
-                }
-                units.extend(pins.units(buffer, unit)?.into_iter().map(|source| layer.unit(source)));
-            }
-            Sources::List(list) => {
-                for item in list.try_iter()? {
-                    let source = pins.source(&item?)?;
-                    units.push(layer.unit(source));
-                }
-            }
-            Sources::Sealed { nonces, list, ads } => {
-                let mut nonces = nonces.try_iter()?;
-                let mut ads = ads.map(|ads| ads.try_iter()).transpose()?;
-                for item in list.try_iter()? {
-                    let source = pins.source(&item?)?;
-                    let Some(nonce) = nonces.next() else {
-                        return Err(Status::usage(format!("{} nonces for more messages", units.len()))).or_raise(py);
-                    };
-                    let ad = match &mut ads {
-                        None => Source::default(),
-                        Some(ads) => match ads.next() {
-                            Some(ad) => pins.source(&ad?)?,
-                            None => {
-                                return Err(Status::usage(format!("{} ads for more messages", units.len())))
-                                    .or_raise(py);
-                            }
-                        },
-                    };
-                    let mut unit = layer.unit(source);
-                    unit.extra = extra(Pins::short(Some(&nonce?))?, ad, Vec::new());
-                    units.push(unit);
-                }
-                if nonces.next().is_some() || ads.is_some_and(|mut ads| ads.next().is_some()) {
-                    return Err(Status::usage(format!("more nonces or ads than the {} messages", units.len())))
-                        .or_raise(py);
-                }
-            }
-        }
-        Ok(units)
-    }
 }
 
 /// What is known of who comes with a message.
@@ -369,11 +285,4 @@ struct Company {
     number: u32,
     /// Those of other tasks, which come until the loop's next turn.
     waits_turn: bool,
-}
-
-/// The messages of a `*_many`.
-pub enum Sources<'a, 'py> {
-    List(&'a Bound<'py, PyAny>),
-    Cut { buffer: &'a Bound<'py, PyAny>, unit: usize },
-    Sealed { nonces: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny>, ads: Option<&'a Bound<'py, PyAny>> },
 }

@@ -7,6 +7,7 @@ import os
 from acrypto._core import _native
 from acrypto._core._native import (
     Balancer,
+    Batch,
     Buffer,
     BufferingInflater,
     Completion,
@@ -76,6 +77,7 @@ from acrypto._core._native import (
 
 __all__ = [
     "Balancer",
+    "Batch",
     "Buffer",
     "BufferingInflater",
     "Completion",

@@ -1,7 +1,7 @@
 """The boundary between Python and Rust, on one page."""
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from typing import Any, Generic, SupportsIndex, TypeAlias, TypeVar, final, overload
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as BytesLike
 
@@ -13,6 +13,40 @@ _Offer: TypeAlias = tuple[str, str, str, int, bool, tuple[int, int, int, int], t
 # Device, algorithm with what changes its price, direction, bytes from, run and gap in nanoseconds, samples.
 _Cost: TypeAlias = tuple[str, str, str, int, int, int, int]
 _T_co = TypeVar("_T_co", covariant=True)
+
+@final
+class Batch:
+    """Results of many units in one piece of memory. Immutable; any thread may read it.
+
+    `batch[i]` and iteration give memoryviews without a copy, and raise what a unit failed with. The memory stays as
+    long as the batch or a view of it; an `into` that was given is the caller's, who may write to it at any time.
+
+    Attributes:
+        buffer: the memory: the `into` that was given, or a `Buffer` that ends with the last result.
+        lengths: bytes of each result, or a negative errno where a unit failed (`-ENOSPC`: it does not fit its slot), as
+            64-bit integers: `numpy.asarray(batch.lengths)` copies nothing.
+        offsets: where in the memory each result begins; likewise.
+        errors: the exceptions of the units that failed, by index; empty if none did. Only a batch that was asked for
+            with `return_exceptions=True` has any.
+        unit: bytes that the source was cut by, or None.
+        nbytes: where in the memory the last result ends.
+    """
+
+    @property
+    def buffer(self) -> BytesLike: ...
+    @property
+    def lengths(self) -> memoryview[int]: ...
+    @property
+    def offsets(self) -> memoryview[int]: ...
+    @property
+    def errors(self) -> dict[int, Exception]: ...
+    @property
+    def unit(self) -> int | None: ...
+    @property
+    def nbytes(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> memoryview[int]: ...
+    def __iter__(self) -> Iterator[memoryview[int]]: ...
 
 @final
 class Buffer:
@@ -793,11 +827,15 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[None]: ...
+    @overload
     def compress_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        into: None = None,
+        slot: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -806,11 +844,66 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def compress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def compress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: None = None,
+        slot: int,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def compress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def try_compress_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        into: None = None,
+        slot: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -819,11 +912,108 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def try_compress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def try_compress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: None = None,
+        slot: int,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def try_compress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def decompress_many(  # type: ignore[overload-overlap]  # a Batch can be iterated, too
+        self,
+        data: Batch,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def decompress_many(
+        self,
+        data: BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: Sequence[int] | BytesLike,
+        offsets: Sequence[int] | BytesLike | None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def decompress_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: None = None,
+        slot: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         max_output: int | None = None,
         priority: int = 0,
@@ -833,11 +1023,117 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def decompress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: BytesLike,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def decompress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: None = None,
+        slot: int,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def decompress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def try_decompress_many(  # type: ignore[overload-overlap]  # a Batch can be iterated, too
+        self,
+        data: Batch,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def try_decompress_many(
+        self,
+        data: BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: Sequence[int] | BytesLike,
+        offsets: Sequence[int] | BytesLike | None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def try_decompress_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: None = None,
+        slot: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         max_output: int | None = None,
         priority: int = 0,
@@ -847,6 +1143,66 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def try_decompress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: BytesLike,
+        slot: int | None = None,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def try_decompress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: None = None,
+        slot: int,
+        packed: bool = False,
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
+    def try_decompress_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        lengths: None = None,
+        offsets: None = None,
+        into: BytesLike | None = None,
+        slot: int | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        max_output: int | None = None,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
     def digest_many(
         self,
         data: Iterable[_Source] | BytesLike,
@@ -955,6 +1311,84 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    def sign_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def try_sign_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def verify_many(
+        self,
+        tags: Iterable[BytesLike],
+        data: Iterable[_Source],
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[None]]: ...
+    def try_verify_many(
+        self,
+        tags: Iterable[BytesLike],
+        data: Iterable[_Source],
+        *,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[None]]: ...
+    def agree_many(
+        self,
+        peers: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
+    def try_agree_many(
+        self,
+        peers: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[list[bytes]]: ...
 
 @final
 class Layer:

@@ -35,8 +35,11 @@ class Multibuffer(Engine):
     by_default = True
 
     def __init__(self, *, gather_us: float = GATHER_US) -> None:
-        if isinstance(gather_us, bool) or not isinstance(gather_us, (int, float)) or not 0 <= gather_us <= 1000:
-            raise UsageError(f"gather_us is {gather_us!r}; it must be a number from 0 to 1000")
+        wrong = f"gather_us is {gather_us!r}; it must be a number from 0 to 1000"
+        if isinstance(gather_us, bool) or not isinstance(gather_us, (int, float)):
+            raise UsageError(wrong)
+        if not 0 <= gather_us <= 1000:
+            raise UsageError(wrong)
         self._gather_us = float(gather_us)
         self._native: _core.Engine | None = None
 

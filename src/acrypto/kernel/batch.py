@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from acrypto.kernel import scatterlist
 from acrypto.kernel.acomp_tfm import MAX_BATCH_SIZE
-from acrypto.kernel.errno import ENOSPC, errno_of
+from acrypto.kernel.errno import ENOSPC
 from acrypto.kernel.scatterlist import Entry, Scatterlist
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    from acrypto._core import Operation, Transform
+    from acrypto._core import Batch, Operation, Transform
     from acrypto.kernel.acomp_request import AcompReq
 
 
@@ -53,25 +51,22 @@ def units(req: AcompReq, compress: bool) -> list[Unit] | None:
     return [Unit(source, entry) for source, entry in zip(sources, entries, strict=True)]
 
 
-def start(transform: Transform, units: list[Unit], compress: bool) -> Operation[Any]:
-    """All units as one submission."""
+def start(transform: Transform, units: list[Unit], compress: bool) -> Operation[Batch]:
+    """All units as one submission, with a slot for each that holds what the largest entry does."""
     sources = [unit.src[0].memory for unit in units]
-    if compress:
-        return transform.compress_many(sources, return_exceptions=True)
-    most = max(unit.dlen for unit in units)
-    return transform.decompress_many(sources, return_exceptions=True, max_output=most)
+    work = transform.compress_many if compress else transform.decompress_many
+    return work(sources, slot=max(unit.dlen for unit in units), return_exceptions=True)
 
 
-def finish(req: AcompReq, units: list[Unit], results: list[Any]) -> int:
-    """Puts each result where it belongs."""
-    for unit, result in zip(units, results, strict=True):
-        if isinstance(result, Exception):
-            unit.entry.length = errno_of(result)
-        elif len(result) > unit.dlen:
+def finish(req: AcompReq, units: list[Unit], batch: Batch) -> int:
+    """Puts each result where it belongs; what failed has its number already."""
+    for index, (unit, length) in enumerate(zip(units, batch.lengths, strict=True)):
+        if length > unit.dlen:
             unit.entry.length = -ENOSPC
-        else:
-            unit.dst[0].memory[: len(result)] = memoryview(result)
-            unit.entry.length = len(result)
+            continue
+        if length >= 0:
+            unit.dst[0].memory[:length] = batch[index]
+        unit.entry.length = length
     return settled(req)
 
 

@@ -79,6 +79,8 @@ class Layer(Control):
             gather_ns=int(self.settings.gather_us * 1000),
         )
         self._cache: dict[object, _core.Transform] = {}
+        #: Called when it has closed, by whoever waits for something else meanwhile and would not see it.
+        self._when_closed: set[Callable[[], object]] = set()
         # Not needed for `import acrypto`, which is to be cheap.
         from acrypto.balancers.balancers import Balancers
         from acrypto.layer.care import Care
@@ -136,6 +138,8 @@ class Layer(Control):
     def close(self) -> None:
         """Ends the layer: queued operations fail with ClosedError, running ones are waited for. Idempotent.
 
+        Pipelines of this layer end with ClosedError, too; one that waits for its source or sink ends at once.
+
         Blocks this thread until the workers have ended; in an event loop use `aclose`.
         """
         self._stop()
@@ -145,6 +149,8 @@ class Layer(Control):
             return  # a forked child: the threads are the parent's
         self._care.save()
         self._native.close()
+        for tell in list(self._when_closed):
+            tell()
         self._devices.stop()
         self._care.stop()
         self._native.unregister()
@@ -218,7 +224,9 @@ class Layer(Control):
             window: log2 of the history window, where a codec lets one choose.
             hash: of a signature: "sha256", "sha384", "sha512".
             padding: of an RSA signature: "pss" or "pkcs1".
-            unit: bytes of plaintext that are sealed at a time, of `stream(...)`; 65536 unless told otherwise.
+            unit: bytes of plaintext that are sealed at a time, of `stream(...)`; 65536 unless told otherwise. Of
+                `xts(aes)` bytes of a sector, a multiple of 16 up to 2^24: messages are whole sectors, and the nonce,
+                the first one's tweak, grows by one for each, as dm-crypt's plain64; without it a message is one unit.
             verify: whether every result is checked before it is given: what was compressed or encrypted is turned back,
                 what was computed is computed again, by another than its maker where there is one. A device that was
                 wrong is quarantined, and the work done elsewhere.

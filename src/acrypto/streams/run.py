@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
+from acrypto.model.errors import ClosedError
 from acrypto.streams import flow, sinks, sources
 from acrypto.streams.tally import Tally
 
@@ -111,6 +112,7 @@ class Run:
         self._overwrite = overwrite
         self._loop = loop
         self._cancelled = False
+        self._closed = False
         self._ends: list[Callable[[], None]] = []
         self.tally = tally or Tally()
         self.total: int | None = None
@@ -118,17 +120,31 @@ class Run:
     def cancel(self) -> None:
         """Asks it to end; what waits for a file or a descriptor ends at once."""
         self._cancelled = True
+        self._end()
+
+    def _close(self) -> None:
+        """The layer was closed, which a source that waits for its data does not see."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
         for cancel in list(self._ends):
             cancel()
 
     def _check(self) -> None:
         if self._cancelled:
             raise Cancelled
+        if self._closed:
+            raise ClosedError("the layer of the pipeline was closed")
 
     def drive(self) -> Result:
         """Runs to the end on this thread."""
         layer, how, tally = self._layer, self._how, self.tally
         with ExitStack() as stack:
+            layer._when_closed.add(self._close)
+            stack.callback(layer._when_closed.discard, self._close)
+            if not layer.is_open:  # or it closes later, and tells
+                raise ClosedError("the layer of the pipeline is closed")
             source = sources.source(layer, self._source, how, self._loop)
             stack.callback(source.close)
             self.total = source.total

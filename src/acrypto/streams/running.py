@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import threading
 import time
 import weakref
@@ -65,7 +66,8 @@ class Running:
 
     `await` it in the event loop in which it was started: a task that is cancelled meanwhile cancels the pipeline, and
     goes on when that has ended, so that no half file is left by then. Or `wait` for it in a thread. `async for` gives a
-    `Progress` now and then, and one at the end.
+    `Progress` now and then, and one at the end. An error that nobody has asked for when the last handle goes is told to
+    the log (logger `acrypto`).
     """
 
     def __init__(self, run: Run) -> None:
@@ -73,6 +75,7 @@ class Running:
         self._result: Result | None = None
         self._error: BaseException | None = None
         self._trace: TracebackType | None = None
+        self._is_told = False
         self._was_cancelled = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -95,6 +98,13 @@ class Running:
         for loop, future in awaited:
             with suppress(RuntimeError):  # the loop may be closed: nobody waits any more
                 loop.call_soon_threadsafe(_end, future)
+        # The trace holds this frame. With the handle in it, a forgotten one would go only when garbage is collected.
+        del self
+
+    def __del__(self) -> None:
+        if self._error is not None and not self._is_told:
+            failure = (type(self._error), self._error, self._trace)
+            logging.getLogger("acrypto").error("a pipeline failed, and nobody asked how it ended", exc_info=failure)
 
     @property
     def progress(self) -> Progress:
@@ -139,6 +149,7 @@ class Running:
         if self._was_cancelled:
             raise asyncio.CancelledError
         if self._error is not None:
+            self._is_told = True
             # Without the traces of those who were told before.
             raise self._error.with_traceback(self._trace)
         assert self._result is not None

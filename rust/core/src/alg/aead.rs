@@ -248,11 +248,17 @@ impl Transform for Aead {
             Direction::Decrypt => self.open(call, ad, output),
             other => Err(Status::usage(format!("{} cannot {}", self.algorithm.name, other.name()))),
         };
-        if outcome.as_ref().is_err_and(|status| !matches!(status, Status::OutputTooSmall { .. })) {
-            output.wipe(self.capacity(call));
-        }
-        outcome.map(|()| Facts::default())
+        wiped(outcome, output, self.capacity(call))
     }
+}
+
+/// How sealing or opening ended, with nothing of a failure left in the output: plaintext of which the tag was wrong, say.
+/// What does not fit was found before anything was written.
+pub(super) fn wiped(outcome: Outcome<()>, output: &mut Output, most: usize) -> Outcome<Facts> {
+    if outcome.as_ref().is_err_and(|status| !matches!(status, Status::OutputTooSmall { .. })) {
+        output.wipe(most);
+    }
+    outcome.map(|()| Facts::default())
 }
 
 #[cfg(test)]

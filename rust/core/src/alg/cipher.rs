@@ -1,22 +1,17 @@
-//! Ciphers without authentication: AES (FIPS 197) in CTR, CBC, ECB (SP 800-38A) and XTS (IEEE 1619, SP 800-38E); triple
-//! DES (SP 800-67, withdrawn) in CBC and ECB.
+//! Ciphers without authentication: AES (FIPS 197) in CTR, CBC and ECB (SP 800-38A); triple DES (SP 800-67, withdrawn) in
+//! CBC and ECB. AES-XTS is in `xts`.
 //!
 //! Names and rules are the kernel's: nothing pads, so that output is as long as input, and what does not fit the mode is
-//! refused. CTR's nonce is the whole first counter block; XTS takes one data unit per message, its tweak as the nonce.
-//! Keyed contexts wait in the transform, so that a message only sets its IV.
+//! refused. CTR's nonce is the whole first counter block. Keyed contexts wait in the transform, so that a message only
+//! sets its IV.
 
 use super::*;
 use crate::ffi::awslc::{self, Mode, Spares};
-use aes::Aes128;
-use aes::cipher::KeyInit;
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use xts_mode::{Array, Xts128};
 
 pub static ALGORITHMS: &[Algorithm] = &[
     row("ctr(aes)", "ctr-aes-awslc", false, |p| compile("ctr(aes)", p)),
     row("cbc(aes)", "cbc-aes-awslc", false, |p| compile("cbc(aes)", p)),
     row("ecb(aes)", "ecb-aes-awslc", false, |p| compile("ecb(aes)", p)),
-    row("xts(aes)", "xts-aes-awslc", false, |p| compile("xts(aes)", p)),
     row("cbc(des3_ede)", "cbc-des3_ede-awslc", true, |p| compile("cbc(des3_ede)", p)),
     row("ecb(des3_ede)", "ecb-des3_ede-awslc", true, |p| compile("ecb(des3_ede)", p)),
 ];
@@ -27,23 +22,13 @@ const fn row(name: &'static str, driver: &'static str, insecure: bool, compile: 
     Algorithm { name, kind: Kind::Cipher, driver, library: "aws-lc", insecure, compile }
 }
 
-/// AWS-LC has no AES-128-XTS; the RustCrypto crates do.
-const XTS_128_DRIVER: &str = "xts-aes-128-rustcrypto";
-const XTS_128_KEY: usize = 32;
-const XTS_256_KEY: usize = 64;
-/// One block at least, to steal from; 2^20 blocks at most (SP 800-38E 4).
-const XTS_LEAST: usize = 16;
-const XTS_MOST: usize = 16 << 20;
-
 fn mode(name: &str) -> Option<(Mode, &'static [usize], &'static str)> {
     const AES: (&[usize], &str) = (&[16, 24, 32], "16, 24 or 32");
-    const XTS: (&[usize], &str) = (&[XTS_128_KEY, XTS_256_KEY], "32 or 64");
     const DES: (&[usize], &str) = (&[24], "24");
     let (mode, (keys, listed)) = match name {
         "ctr(aes)" => (Mode::AesCtr, AES),
         "cbc(aes)" => (Mode::AesCbc, AES),
         "ecb(aes)" => (Mode::AesEcb, AES),
-        "xts(aes)" => (Mode::AesXts, XTS),
         "cbc(des3_ede)" => (Mode::DesCbc, DES),
         "ecb(des3_ede)" => (Mode::DesEcb, DES),
         _ => return None,
@@ -51,16 +36,12 @@ fn mode(name: &str) -> Option<(Mode, &'static [usize], &'static str)> {
     Some((mode, keys, listed))
 }
 
-/// The library's half.
-enum Engine {
-    AwsLc { key: Zeroizing<Vec<u8>>, encryptors: Spares<awslc::Cipher>, decryptors: Spares<awslc::Cipher> },
-    Xts128(Box<Xts128<Aes128>>),
-}
-
 struct Cipher {
     algorithm: &'static Algorithm,
     mode: Mode,
-    engine: Engine,
+    key: Zeroizing<Vec<u8>>,
+    encryptors: Spares<awslc::Cipher>,
+    decryptors: Spares<awslc::Cipher>,
 }
 
 fn compile(name: &str, params: &Params) -> Outcome<Arc<dyn Transform>> {
@@ -73,55 +54,24 @@ fn compile(name: &str, params: &Params) -> Outcome<Arc<dyn Transform>> {
     if !keys.contains(&key.len()) {
         return Err(Status::usage(format!("key is {} bytes, {name} takes {listed}", key.len())));
     }
-    let engine = if mode == Mode::AesXts { xts(name, key)? } else { awslc_engine(mode, key)? };
-    Ok(Arc::new(Cipher { algorithm, mode, engine }))
-}
-
-fn awslc_engine(mode: Mode, key: &[u8]) -> Outcome<Engine> {
     let encryptors = Spares::default();
     encryptors.give(awslc::Cipher::new(mode, key, true)?);
-    Ok(Engine::AwsLc { key: key.to_vec().into(), encryptors, decryptors: Spares::default() })
-}
-
-fn xts(name: &str, key: &[u8]) -> Outcome<Engine> {
-    let (data, tweak) = key.split_at(key.len() / 2);
-    if verify_slices_are_equal(data, tweak).is_ok() {
-        return Err(Status::usage(format!("the halves of a key for {name} must differ")));
-    }
-    if key.len() == XTS_256_KEY {
-        return awslc_engine(Mode::AesXts, key);
-    }
-    let half = |half| Aes128::new_from_slice(half).map_err(|e| Status::Internal(format!("half a key: {e}")));
-    Ok(Engine::Xts128(Box::new(Xts128::new(half(data)?, half(tweak)?))))
+    Ok(Arc::new(Cipher { algorithm, mode, key: key.to_vec().into(), encryptors, decryptors: Spares::default() }))
 }
 
 impl Cipher {
     fn run(&self, call: &Call<'_>, encrypt: bool, data: &mut [u8]) -> Outcome<()> {
-        match &self.engine {
-            Engine::AwsLc { key, encryptors, decryptors } => {
-                // CTR decrypts by encrypting, so all its contexts are of one sort.
-                let encrypt = encrypt || self.mode == Mode::AesCtr;
-                let spares = if encrypt { encryptors } else { decryptors };
-                let mut cipher = match spares.take() {
-                    Some(cipher) => cipher,
-                    None => awslc::Cipher::new(self.mode, key, encrypt)?,
-                };
-                cipher.start(call.nonce)?;
-                self.feed(&mut cipher, call.source, data)?;
-                spares.give(cipher);
-                Ok(())
-            }
-            Engine::Xts128(xts) => {
-                let tweak = Array::try_from(call.nonce).map_err(|_| Status::usage("the tweak is not 16 bytes"))?;
-                call.source.copy_to(data)?;
-                if encrypt {
-                    xts.encrypt_sector(data, tweak)
-                } else {
-                    xts.decrypt_sector(data, tweak)
-                }
-                Ok(())
-            }
-        }
+        // CTR decrypts by encrypting, so all its contexts are of one sort.
+        let encrypt = encrypt || self.mode == Mode::AesCtr;
+        let spares = if encrypt { &self.encryptors } else { &self.decryptors };
+        let mut cipher = match spares.take() {
+            Some(cipher) => cipher,
+            None => awslc::Cipher::new(self.mode, &self.key, encrypt)?,
+        };
+        cipher.start(call.nonce)?;
+        self.feed(&mut cipher, call.source, data)?;
+        spares.give(cipher);
+        Ok(())
     }
 
     /// Segment by segment where each is whole blocks; else gathered first, then in place.
@@ -130,7 +80,7 @@ impl Cipher {
             return cipher.update(Some(whole), data);
         }
         let block = self.mode.block();
-        if self.mode == Mode::AesXts || source.segments().any(|segment| !segment.len().is_multiple_of(block)) {
+        if source.segments().any(|segment| !segment.len().is_multiple_of(block)) {
             source.copy_to(data)?;
             return cipher.update(None, data);
         }
@@ -152,10 +102,7 @@ impl Transform for Cipher {
     }
 
     fn driver(&self, _direction: Direction) -> &'static str {
-        match self.engine {
-            Engine::AwsLc { .. } => self.algorithm.driver,
-            Engine::Xts128(_) => XTS_128_DRIVER,
-        }
+        self.algorithm.driver
     }
 
     fn check(&self, call: &Call<'_>) -> Outcome<()> {
@@ -168,9 +115,6 @@ impl Transform for Cipher {
             return Err(Status::usage(format!("{name} authenticates nothing, so it takes no additional data")));
         }
         let (len, block) = (call.source.len(), self.mode.block());
-        if self.mode == Mode::AesXts && !(XTS_LEAST..=XTS_MOST).contains(&len) {
-            return Err(Status::usage(format!("message is {len} bytes, {name} takes {XTS_LEAST} to {XTS_MOST}")));
-        }
         if !len.is_multiple_of(block) {
             return Err(Status::usage(format!("message is {len} bytes, {name} takes a multiple of {block}")));
         }
@@ -265,42 +209,9 @@ mod tests {
     }
 
     #[test]
-    fn xts_known_answers() {
-        // IEEE 1619 B, vector 2; then both key sizes with ciphertext stealing, checked with OpenSSL 3.0.
-        let key = [[0x11; 16], [0x22; 16]].concat();
-        let tweak = unhex("33333333330000000000000000000000");
-        assert_eq!(
-            "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
-            both_ways("xts(aes)", &key, &tweak, &[0x44; 32])
-        );
-        let counting: Vec<u8> = (0..64).collect();
-        let answers = [
-            (32, 16, "b62412371f8d7cf1e27c05af1a83d9b9"),
-            (32, 17, "2095a3d6b9bd62e3a31d6f77ca674531b6"),
-            (32, 31, "6893fb9867b3982bf0415031253b1cacb62412371f8d7cf1e27c05af1a83d9"),
-            (32, 40, "b62412371f8d7cf1e27c05af1a83d9b961e51a12b61a98d6bd1d80db4233954cec410e71eb4525fb"),
-            (64, 16, "b82298441f93d2a0ad34668c7df66e4c"),
-            (64, 17, "02044b67146e6a91bf0cc1fee7cd8812b8"),
-            (64, 31, "e0974e818d442f9dff82aedfbdd2a4f7b82298441f93d2a0ad34668c7df66e"),
-            (64, 40, "b82298441f93d2a0ad34668c7df66e4ce2647a08dc46de5bac5a2ca57b279dfc9ce4d6a936a41f0f"),
-        ];
-        for (key, len, answer) in answers {
-            assert_eq!(answer, both_ways("xts(aes)", &counting[..key], &counting[..16], &counting[..len]));
-        }
-        let driver = |key: &[u8]| super::super::compile("xts(aes)", &keyed(key)).unwrap().driver(Direction::Encrypt);
-        assert_eq!((driver(&counting[..32]), driver(&counting)), ("xts-aes-128-rustcrypto", "xts-aes-awslc"));
-    }
-
-    #[test]
     fn long_messages_agree_in_pieces() {
         let message: Vec<u8> = (0..96_000u32).map(|i| (i * 13 % 253) as u8).collect();
-        for (name, key, nonce) in [
-            ("ctr(aes)", 32, 16),
-            ("cbc(aes)", 32, 16),
-            ("ecb(aes)", 32, 0),
-            ("xts(aes)", 64, 16),
-            ("xts(aes)", 32, 16),
-        ] {
+        for (name, key, nonce) in [("ctr(aes)", 32, 16), ("cbc(aes)", 32, 16), ("ecb(aes)", 32, 0)] {
             let key: Vec<u8> = (0..key).collect();
             for len in [96_000, 48, 16] {
                 both_ways(name, &key, &vec![6; nonce], &message[..len]);
@@ -315,9 +226,6 @@ mod tests {
     fn wrong_lengths_are_told_before_anything_is_queued() {
         let compiled = |name, key: &[u8]| super::super::compile(name, &keyed(key)).err().unwrap().to_string();
         assert_eq!("key is 17 bytes, ctr(aes) takes 16, 24 or 32", compiled("ctr(aes)", &[0; 17]));
-        assert_eq!("key is 48 bytes, xts(aes) takes 32 or 64", compiled("xts(aes)", &[0; 48]));
-        assert_eq!("the halves of a key for xts(aes) must differ", compiled("xts(aes)", &[0; 64]));
-        assert_eq!("the halves of a key for xts(aes) must differ", compiled("xts(aes)", &[0; 32]));
         assert_eq!("key is 16 bytes, cbc(des3_ede) takes 24", compiled("cbc(des3_ede)", &[0; 16]));
 
         let key: Vec<u8> = (0..64).collect();
@@ -332,11 +240,6 @@ mod tests {
         assert_eq!(
             "message is 12 bytes, ecb(des3_ede) takes a multiple of 8",
             asked("ecb(des3_ede)", 24, b"", 12, b"")
-        );
-        assert_eq!("message is 15 bytes, xts(aes) takes 16 to 16777216", asked("xts(aes)", 64, &[0; 16], 15, b""));
-        assert_eq!(
-            "message is 16777217 bytes, xts(aes) takes 16 to 16777216",
-            asked("xts(aes)", 64, &[0; 16], (16 << 20) + 1, b"")
         );
         assert_eq!(
             "ctr(aes) authenticates nothing, so it takes no additional data",

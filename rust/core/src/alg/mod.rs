@@ -25,10 +25,12 @@ pub mod mac;
 pub mod oneshot;
 pub mod public_key;
 pub mod random;
+mod reading;
 pub mod stream;
 pub mod stream_aead;
 pub mod subtrees;
 pub mod wrapper;
+pub mod xts;
 pub mod zlib;
 pub mod zstd;
 
@@ -142,7 +144,7 @@ pub struct Params {
     /// block), refers to nothing before it. Leaves the CRC-32 of the source in [`Facts::checksum`]. Of bgzf: blocks
     /// without the empty one that ends a file.
     pub part: bool,
-    /// Bytes that are sealed at a time, of an AEAD that cuts its messages.
+    /// Bytes that are sealed at a time, of an AEAD that cuts its messages; bytes of a sector, of XTS.
     pub unit: Option<usize>,
     /// Whether every result is checked before its caller gets it; no algorithm's own parameter.
     pub verify: bool,
@@ -278,6 +280,7 @@ pub static ALGORITHMS: &[&[Algorithm]] = &[
     aead::ALGORITHMS,
     stream_aead::ALGORITHMS,
     cipher::ALGORITHMS,
+    xts::ALGORITHMS,
     random::ALGORITHMS,
     public_key::ALGORITHMS,
 ];

@@ -9,8 +9,8 @@
 //!
 //! Units are sealed and opened straight from source to output. Only one that straddles segments is copied first.
 
+use super::reading::Reading;
 use super::*;
-use crate::copies::{self, Place};
 use crate::ffi::awslc::{AeadKey, AeadKind};
 
 pub static ALGORITHMS: &[Algorithm] = &[
@@ -93,46 +93,6 @@ impl Nonces {
     }
 }
 
-/// What is left to read of a source.
-struct Reading<'a, Segments> {
-    segments: Segments,
-    rest: &'a [u8],
-}
-
-impl<'a, Segments: Iterator<Item = &'a [u8]>> Reading<'a, Segments> {
-    /// The next `len` bytes, if they lie in one segment; if not, nothing is taken.
-    fn whole(&mut self, len: usize) -> Option<&'a [u8]> {
-        self.refill();
-        let (front, back) = self.rest.split_at_checked(len)?;
-        self.rest = back;
-        Some(front)
-    }
-
-    /// Copies the next bytes; there are as many.
-    fn fill(&mut self, mut space: &mut [u8]) {
-        while !space.is_empty() {
-            self.refill();
-            let len = space.len().min(self.rest.len());
-            if len == 0 {
-                return;
-            }
-            let (front, back) = self.rest.split_at(len);
-            let (used, left) = space.split_at_mut(len);
-            used.copy_from_slice(front);
-            (space, self.rest) = (left, back);
-        }
-    }
-
-    fn refill(&mut self) {
-        while self.rest.is_empty() {
-            match self.segments.next() {
-                Some(segment) => self.rest = segment,
-                None => return,
-            }
-        }
-    }
-}
-
 impl StreamAead {
     /// Units of a plaintext.
     fn units(&self, len: usize) -> usize {
@@ -154,7 +114,7 @@ impl StreamAead {
         let total = self.capacity(call);
         let mut space = output.exactly(total)?;
         let mut nonces = Nonces::from(call.nonce).ok_or_else(inconsistent)?;
-        let mut reading = Reading { segments: call.source.segments(), rest: &[] };
+        let mut reading = Reading::of(call.source.segments());
         let mut left = call.source.len();
         loop {
             let len = left.min(self.unit);
@@ -162,11 +122,7 @@ impl StreamAead {
             let (data, rest) = space.split_at_mut_checked(len).ok_or_else(inconsistent)?;
             let (tag, rest) = rest.split_at_mut_checked(TAG).ok_or_else(inconsistent)?;
             space = rest;
-            let whole = reading.whole(len);
-            if whole.is_none() {
-                copies::count(Place::Gather, data.len());
-                reading.fill(data);
-            }
+            let whole = reading.next(data);
             self.key.seal(&nonces.next(left == 0), ad, whole, data, tag)?;
             if left == 0 {
                 break;
@@ -186,15 +142,11 @@ impl StreamAead {
             return Err(failed());
         }
         let mut space = output.exactly(total)?;
-        let mut reading = Reading { segments: call.source.segments(), rest: &[] };
+        let mut reading = Reading::of(call.source.segments());
         for unit in 1..=units {
             let (data, rest) = space.split_at_mut_checked(space.len().min(self.unit)).ok_or_else(inconsistent)?;
             space = rest;
-            let whole = reading.whole(data.len());
-            if whole.is_none() {
-                copies::count(Place::Gather, data.len());
-                reading.fill(data);
-            }
+            let whole = reading.next(data);
             let mut tag = [0; TAG];
             reading.fill(&mut tag);
             self.key.open(&nonces.next(unit == units), ad, whole, data, &tag)?;
@@ -264,10 +216,7 @@ impl Transform for StreamAead {
             Direction::Decrypt => self.open(call, ad, output),
             other => Err(Status::usage(format!("{} cannot {}", self.algorithm.name, other.name()))),
         };
-        if outcome.as_ref().is_err_and(|status| !matches!(status, Status::OutputTooSmall { .. })) {
-            output.wipe(self.capacity(call));
-        }
-        outcome.map(|()| Facts::default())
+        super::aead::wiped(outcome, output, self.capacity(call))
     }
 }
 

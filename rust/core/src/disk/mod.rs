@@ -34,6 +34,7 @@ use crate::status::Status;
 use job::Carrier;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use stop::Stop;
 use target::{Access, Target};
 use threads::Threads;
@@ -101,6 +102,17 @@ fn carrier(target: &Arc<Target>, stop: &Arc<Stop>, via: Via, depth: usize) -> io
         }
     };
     Ok(Box::new(Threads::new(target, stop, threads.min(depth))))
+}
+
+/// Waits, at each transfer no longer than `time`, until nothing is in flight; then the descriptor is as it was.
+fn withdrawn(carrier: &mut dyn Carrier, target: &Target, time: Duration) -> Look<()> {
+    while carrier.in_flight() > 0 {
+        if carrier.wait(time).is_none() {
+            return Look::Later;
+        }
+    }
+    target.restore();
+    Look::Is(())
 }
 
 /// A state that its process alone may touch: after a fork there are neither its threads nor the kernel's end of it.

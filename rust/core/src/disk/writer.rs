@@ -3,7 +3,7 @@
 use super::job::{Cargo, Carrier, Job, Loan};
 use super::stop::Stop;
 use super::target::{Access, Target};
-use super::{CANCELLED, Look, Ours, Trouble, Via, carrier};
+use super::{CANCELLED, Look, Ours, Trouble, Via, carrier, withdrawn};
 use crate::buffer::{Output, Pool};
 use crate::copies::{self, Place};
 use crate::ffi::descriptor::page_size;
@@ -174,12 +174,9 @@ impl Writer {
         self.stop.stop();
         self.inner.with(|slot| {
             let Some(inner) = slot else { return Ok(Look::Is(())) };
-            while inner.carrier.in_flight() > 0 {
-                if inner.carrier.wait(time).is_none() {
-                    return Ok(Look::Later);
-                }
+            if let Look::Later = withdrawn(&mut *inner.carrier, &inner.target, time) {
+                return Ok(Look::Later);
             }
-            inner.target.restore();
             *slot = None;
             Ok(Look::Is(()))
         })

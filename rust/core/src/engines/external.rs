@@ -30,6 +30,10 @@ impl Engine for External {
             // It would give a whole stream, and no checksum of the source.
             return Err(Status::NoEngine(format!("{driver} makes no parts of streams")));
         }
+        if params.unit.is_some() && offer.kind == Kind::Cipher {
+            // It was proven on single data units, and might not look at the parameter.
+            return Err(Status::NoEngine(format!("{driver} takes no runs of sectors")));
+        }
         // Of another kind than the core's it is another algorithm, whatever it is called.
         let checks = match alg::find(name).filter(|own| own.kind == offer.kind) {
             Some(own) => (own.compile)(params)?,

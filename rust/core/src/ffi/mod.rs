@@ -11,5 +11,6 @@ pub mod isal;
 mod isal_state;
 pub mod libdeflate;
 pub mod lz4;
+pub mod openssl;
 pub mod window;
 pub mod zlib;

@@ -2,6 +2,7 @@
 
 use super::{Ask, Bound, Chosen, Layer};
 use crate::alg::{self, Direction, Facts};
+use crate::buffer::Tray;
 use crate::device::State;
 use crate::operation::{Completion, Hold, Lane, Settled, WITHDRAWN};
 use crate::queue::{Item, Refused};
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 fn total(sizes: impl Iterator<Item = usize>) -> usize {
     sizes.fold(0, usize::saturating_add)
 }
+
+/// A batch is cut into parts of at least this many bytes, and into at most so many for each worker.
+const PART_BYTES: usize = 128 << 10;
+const TURNS: usize = 4;
 
 /// What the caller asks for beside the work itself.
 #[derive(Debug, Default, Clone, Copy)]
@@ -167,7 +172,7 @@ impl Layer {
         place.costs.tally.count(num - failed, failed, bytes_in as u64, bytes_out, run_ns);
         let told = self.told(chosen, transform.driver(direction), Lane::Batch);
         let completion = Completion { run_ns, bytes_in: bytes_in as u64, bytes_out, ..told };
-        Settled { units: results, completion, route: None }
+        Settled { units: results, completion, route: None, laid: None }
     }
 
     /// Queues work; several units are shared among the device's workers and settle together.
@@ -180,6 +185,22 @@ impl Layer {
         direction: Direction,
         max_output: u64,
         wishes: Wishes,
+        hold: Hold,
+    ) -> Outcome<()> {
+        self.submit_laid(bound, chosen, units, direction, max_output, wishes, None, hold)
+    }
+
+    /// [`submit`](Self::submit), with all results in one piece of memory.
+    #[allow(clippy::too_many_arguments)] // as `submit`
+    pub fn submit_laid(
+        &self,
+        bound: &Arc<Bound>,
+        chosen: &Chosen,
+        units: impl Into<Units>,
+        direction: Direction,
+        max_output: u64,
+        wishes: Wishes,
+        tray: Option<Arc<Tray>>,
         mut hold: Hold,
     ) -> Outcome<()> {
         if let Err(status) = self.alive() {
@@ -203,20 +224,24 @@ impl Layer {
             request
         };
         let device = &chosen.place.device;
-        let share = units.len().div_ceil(device.options.workers.max(1)).max(device.engine.lanes());
+        let fair = units.len().div_ceil(device.options.workers.max(1));
+        let bytes = total(units.iter().map(Unit::len));
+        // Of much work each worker gets several parts: who is done early takes another.
+        let part = (units.len() as u128 * PART_BYTES as u128 / bytes.max(1) as u128).min(fair as u128) as usize;
+        let share = fair.div_ceil(TURNS).max(part).max(device.engine.lanes()).max(1);
         let parts = units.len().div_ceil(share); // fewer than workers, if there is less to do
-        if parts <= 1 {
+        if parts <= 1 && tray.is_none() {
             return self.enqueue(std::iter::once(make(units, None, hold)), wishes.must_not_wait);
         }
-        let gather = Gather::new(units.len(), parts);
+        let gather = Gather::new(units.len(), parts, tray);
         let mut units = units.into_vec().into_iter();
         let mut next = |part: usize| {
             let own: Vec<Unit> = units.by_ref().take(share).collect();
-            make(own.into(), Some((Arc::clone(&gather), part * share)), hold.clone())
+            let hold = if part + 1 < parts { hold.clone() } else { hold.take() };
+            make(own.into(), Some((Arc::clone(&gather), part * share)), hold)
         };
-        let requests: Vec<Request> = (0..parts).map(&mut next).collect();
-        drop(hold);
-        self.enqueue(requests.into_iter(), wishes.must_not_wait)
+        // One by one: the first is begun while the others are made.
+        self.enqueue((0..parts).map(&mut next), wishes.must_not_wait)
     }
 
     fn wish(&self, request: &mut Request, wishes: Wishes) {

@@ -85,7 +85,8 @@ impl Request {
         // The caller's memory is free to go once the operation is released: nothing of it may be left here.
         self.units = Units::default();
         self.journey = None;
-        let units = match gather {
+        let mut tray = None;
+        let mut units: Vec<UnitResult> = match gather {
             None => results,
             Some((gather, first)) => {
                 let mut all = gather.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,11 +105,14 @@ impl Request {
                 }
                 bytes_in = all.bytes_in;
                 started = all.started.unwrap_or(started);
+                tray = gather.tray.clone();
                 let lost = || Err(Status::Internal("a unit without a result".into()));
                 all.results.drain(..).map(|result| result.unwrap_or_else(lost)).collect()
             }
         };
         let bytes_out = units.iter().flatten().map(|(output, _)| output.len() as u64).sum();
+        let num = units.len() as u64;
+        let laid = tray.and_then(|tray| tray.lay(std::mem::take(&mut units))).map(Box::new);
         let completion = Completion {
             device: Arc::clone(&device.name),
             driver,
@@ -124,8 +128,8 @@ impl Request {
         if self.hold.is_cancelled() {
             stats.cancelled.fetch_add(1, Ordering::Relaxed);
         }
-        stats.finished.fetch_add(units.len() as u64, Ordering::Relaxed);
-        if !self.hold.settle(Settled { units, completion, route: told }) {
+        stats.finished.fetch_add(num, Ordering::Relaxed);
+        if !self.hold.settle(Settled { units, completion, route: told, laid }) {
             stats.duplicates.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -159,11 +159,10 @@ class Decoded(io.RawIOBase):
         while stream.at <= self._at:
             try:
                 self._piece = stream.next()
-            except Exception:
-                raise
-            except BaseException:
-                # Interrupted, and the stages with it: read on from here by other means.
-                self._end_stream()
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    # Interrupted, and the stages with it: read on from here by other means.
+                    self._end_stream()
                 raise
             if self._piece is None:
                 self._size = stream.at

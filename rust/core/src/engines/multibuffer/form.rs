@@ -203,32 +203,30 @@ impl AeadKey {
 }
 
 impl Chain {
-    /// The library hashes what it has encrypted where it has encrypted it: in place, behind the additional data.
+    /// What is hashed lies in one piece: behind the additional data, if there are any, and at once in its place if not.
     fn seal<'a>(
         &'a self,
         call: &Call<'a>,
-        source: &[u8],
+        source: &'a [u8],
         output: &'a mut Output,
         scratch: &'a mut Scratch,
     ) -> Option<Work<'a>> {
         let (ad, len) = (call.ad.as_slice()?, source.len());
-        if ad.len().checked_add(len)? > LANE_MOST {
+        let whole = ad.len().checked_add(len)?;
+        if whole > LANE_MOST {
             return None;
         }
         let target = output.exactly(len.checked_add(self.tag_len)?).ok()?;
         let Scratch { tag, text } = scratch;
         let text = if ad.is_empty() {
-            let text = target.get_mut(..len)?;
-            text.copy_from_slice(source);
-            text
+            target.get_mut(..len)?
         } else {
             text.extend_from_slice(ad);
-            text.extend_from_slice(source);
+            text.resize(whole, 0);
             text.as_mut_slice()
         };
-        copies::count(Place::Aside, len);
         let tag = tag.get_mut(..self.mac.hash().size())?;
-        Some(Work::Seal { key: &self.key, mac: &self.mac, iv: call.nonce, skip: ad.len(), text, tag })
+        Some(Work::Seal { key: &self.key, mac: &self.mac, iv: call.nonce, source, skip: ad.len(), text, tag })
     }
 
     fn sealed(&self, call: &Call<'_>, output: &mut Output, scratch: &Scratch) -> Outcome<()> {

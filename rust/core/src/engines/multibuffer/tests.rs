@@ -65,9 +65,7 @@ fn params(dice: &mut Dice, name: &str) -> Params {
         let auth = dice.bytes(auth_len);
         key = [&[8, 0, 1, 0, 0, 0, 0, aes as u8][..], &auth, &key].concat();
         tag_len = [None, Some(12), Some(4), Some(20)][dice.roll(4)];
-    } else if name.starts_with("hmac") || name.starts_with("cmac") {
-        tag_len = [None, Some(4), Some(13)][dice.roll(3)];
-    } else if name.starts_with("gcm") {
+    } else if ["hmac", "cmac", "gcm"].into_iter().any(|kind| name.starts_with(kind)) {
         tag_len = [None, Some(4), Some(13)][dice.roll(3)];
     } else if name.starts_with("ccm") {
         tag_len = [None, Some(4), Some(10)][dice.roll(3)];

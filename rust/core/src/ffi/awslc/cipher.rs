@@ -242,7 +242,7 @@ pub enum Mode {
     AesCtr,
     AesCbc,
     AesEcb,
-    /// AES-256 only: 64 bytes of key. One data unit per message.
+    /// AES-256 only: 64 bytes of key. One data unit per message: [`Cipher::unit`].
     AesXts,
     DesEcb,
     DesCbc,
@@ -312,6 +312,19 @@ impl Cipher {
         }
         // SAFETY: `iv` has the cipher's length; where that is nothing, the cipher reads none.
         unsafe { self.ctx.restart(iv.as_ptr()) }
+    }
+
+    /// A data unit of XTS, at most 2^20 blocks: one message, from `source`, or from `data` in place, into `data`.
+    pub fn unit(&mut self, tweak: &[u8; 16], source: Option<&[u8]>, data: &mut [u8]) -> Outcome<()> {
+        if source.is_some_and(|s| s.len() != data.len()) || self.mode != Mode::AesXts {
+            return Err(short(data.len()));
+        }
+        // SAFETY: the tweak has the 16 bytes that XTS reads.
+        unsafe { self.ctx.restart(tweak.as_ptr()) }?;
+        let target = data.as_mut_ptr();
+        let from = source.map_or(target.cast_const(), <[u8]>::as_ptr);
+        // SAFETY: both span `data.len()` bytes, the same or not overlapping; XTS writes as much as it reads.
+        unsafe { self.ctx.feed(target, from, data.len()) }
     }
 
     /// The next piece, a multiple of the block, from `source`, or from `data` in place, into `data`.

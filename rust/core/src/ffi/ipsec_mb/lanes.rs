@@ -60,7 +60,8 @@ impl Lanes {
     /// # Safety
     /// What the work borrows must stay, and be touched by nobody else, until the job has come out.
     pub(super) unsafe fn put(&mut self, work: Work<'_>, user: usize, done: &mut Vec<Done>) -> bool {
-        let Some(job) = work.job() else { return false };
+        let Some(mut job) = work.job() else { return false };
+        job.user_data = user;
         let manager = self.manager.as_ptr();
         // SAFETY: the manager is live and ours.
         let slot = unsafe { (self.library.table.get_next_job)(manager) };
@@ -68,7 +69,7 @@ impl Lanes {
             return false;
         }
         // SAFETY: a free job in the manager's ring, at least as long as ours, which is the front of it.
-        unsafe { slot.write(Job { user_data: user, ..job }) };
+        unsafe { slot.write(job) };
         self.out += 1;
         // SAFETY: the job is filled in, and what it points to stays, as told.
         let first = unsafe { (self.library.table.submit_job)(manager) };

@@ -115,8 +115,16 @@ pub enum Work<'a> {
         target: &'a mut [u8],
         tag: &'a mut [u8],
     },
-    /// Encrypts `text` from `skip` on in place, by CBC; then the tag over all of `text`.
-    Seal { key: &'a AesKey, mac: &'a HmacKey, iv: &'a [u8], skip: usize, text: &'a mut [u8], tag: &'a mut [u8] },
+    /// Encrypts `source` by CBC to `text` from `skip` on, which is as long; then the tag over all of `text`.
+    Seal {
+        key: &'a AesKey,
+        mac: &'a HmacKey,
+        iv: &'a [u8],
+        source: &'a [u8],
+        skip: usize,
+        text: &'a mut [u8],
+        tag: &'a mut [u8],
+    },
     /// The tag over all of `text`, written and not compared; then decrypts it from `skip` on to `target`.
     Open {
         key: &'a AesKey,
@@ -184,15 +192,18 @@ impl Work<'_> {
                     ..template
                 })
             }
-            Self::Seal { key, mac, iv, skip, text, tag } => {
-                let len = text.len().checked_sub(skip)?;
-                let dst = text.get_mut(skip..)?.as_mut_ptr();
-                // Both pointers are of one borrow: the library reads and writes through them.
-                let src = dst.cast_const().wrapping_sub(skip);
+            Self::Seal { key, mac, iv, source, skip, text, tag } => {
+                let (len, start, src) = (source.len(), text.as_mut_ptr(), source.as_ptr());
                 let is_right = blocks(len, LANE_MOST) && fits(text.len(), LANE_MOST);
-                (is_right && iv.len() == BLOCK && tag.len() == mac.hash().size()).then(|| Job {
+                let is_whole = text.len().checked_sub(skip) == Some(len);
+                let job = chained(key, mac, true, iv, src, (skip, text.len()), start.wrapping_add(skip), tag);
+                (is_right && is_whole && iv.len() == BLOCK && tag.len() == mac.hash().size()).then_some(Job {
                     order: CIPHER_HASH,
-                    ..chained(key, mac, true, iv, src, (skip, text.len()), dst, tag)
+                    cipher_offset: 0,
+                    // It hashes from there on after its source: where the ciphertext lies, around the end of all
+                    // addresses if that is before it. DPDK's driver counts so, too.
+                    hash_offset: (start as u64).wrapping_sub(src as u64),
+                    ..job
                 })
             }
             Self::Open { key, mac, iv, skip, text, target, tag } => {

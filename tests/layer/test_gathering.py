@@ -1,0 +1,187 @@
+"""Short operations that wait for company: the same results, told the same way, and nobody waits for ever."""
+
+import asyncio
+import hashlib
+import threading
+
+import pytest
+
+import acrypto
+from acrypto.engines.multibuffer import Multibuffer
+
+if absent := Multibuffer().probe():
+    pytest.skip(f"multibuffer: {absent.reason}", allow_module_level=True)
+
+MESSAGES = [bytes([n]) * (4000 + n) for n in range(64)]
+DIGESTS = [hashlib.sha256(message).digest() for message in MESSAGES]
+
+
+@pytest.fixture
+def layer():
+    with acrypto.open(["software", "multibuffer"], settings=acrypto.Settings(remember_costs=False)) as opened:
+        yield opened
+
+
+async def learn(digest: acrypto.Transform) -> None:
+    """Until the lanes are known to be better for as many."""
+    for _ in range(200):
+        operations = [digest.digest(message) for message in MESSAGES]
+        assert [await operation for operation in operations] == DIGESTS
+        if not digest.digest(MESSAGES[0]).completion and operations[0].completion.lane == "batch":
+            return
+    raise AssertionError("the lanes were never found to be better")
+
+
+def run(layer: acrypto.Layer, body) -> None:
+    async def main() -> None:
+        digest = layer.transform("sha256")
+        await learn(digest)
+        await body(digest)
+
+    asyncio.run(main())
+
+
+def test_who_awaits_many_gets_lanes_without_asking(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        operations = [digest.digest(message) for message in MESSAGES]
+        assert [await operation for operation in operations] == DIGESTS
+        told = [operation.completion for operation in operations]
+        assert sum(completion.device == "multibuffer0" for completion in told) > 32
+        assert {completion.lane for completion in told} <= {"batch", "inline"}
+
+    run(layer, body)
+
+
+def test_gather_wait_and_callbacks_see_them_end(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        assert await asyncio.gather(*(digest.digest(message) for message in MESSAGES)) == DIGESTS
+        seen = []
+        for message in MESSAGES[:20]:
+            digest.digest(message).add_done_callback(lambda operation: seen.append(operation.result()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert sorted(seen) == sorted(DIGESTS[:20])
+
+    run(layer, body)
+
+
+def test_tasks_that_await_one_each_travel_together(layer: acrypto.Layer) -> None:
+    """After one in 64 has shown that others come."""
+
+    async def body(_: acrypto.Transform) -> None:
+        digest = layer.transform("sha512")
+        data = bytes(20_000)
+        wanted = hashlib.sha512(data).digest()
+        devices = set()
+
+        async def one() -> None:
+            operation = digest.digest(data)
+            assert await operation == wanted
+            devices.add((operation.completion.device, operation.completion.lane))
+
+        for _ in range(100):
+            await asyncio.gather(*(one() for _ in range(32)))
+            if ("multibuffer0", "batch") in devices:
+                return
+        raise AssertionError(devices)
+
+    run(layer, body)
+
+
+@pytest.mark.parametrize("ask", ["result", "exception", "done", "wait", "completion"])
+def test_whoever_asks_gets_an_answer(layer: acrypto.Layer, ask: str) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        operation = digest.digest(MESSAGES[0])
+        answer = getattr(operation, ask)
+        if ask != "completion":
+            answer = answer()
+        assert operation.result() == DIGESTS[0]
+        assert answer in (DIGESTS[0], None, True) or ask == "completion"
+
+    run(layer, body)
+
+
+def test_another_thread_may_wait_while_the_loop_is_blocked(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        operations = [digest.digest(message) for message in MESSAGES[:10]]
+        got = []
+        thread = threading.Thread(target=lambda: got.extend(operation.wait(60) for operation in operations))
+        thread.start()
+        thread.join(60)
+        assert got == DIGESTS[:10]
+
+    run(layer, body)
+
+
+def test_cancelled_ones_are_left_out(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        operations = [digest.digest(message) for message in MESSAGES]
+        dropped = [operation.cancel() for operation in operations[::2]]
+        assert [await operation for operation in operations[1::2]] == DIGESTS[1::2]
+        for was, operation in zip(dropped, operations[::2], strict=True):
+            assert operation.cancelled() == was
+
+    run(layer, body)
+
+
+def test_those_nobody_awaits_are_done_in_the_next_turn_and_let_go(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        data = bytearray(MESSAGES[0])
+        operations = [digest.digest(data) for _ in range(10)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        data.append(0)  # which raises BufferError while it is pinned
+        assert all(operation.done() for operation in operations)
+        assert layer.pinned()[0] == 0 if hasattr(layer, "pinned") else True
+
+    run(layer, body)
+
+
+def test_a_closing_layer_ends_them(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        operations = [digest.digest(message) for message in MESSAGES[:10]]
+        layer.close()
+        assert [operation.result() for operation in operations] == DIGESTS[:10]
+
+    run(layer, body)
+
+
+def test_results_go_where_the_caller_says(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        room = [bytearray(32) for _ in MESSAGES]
+        operations = [digest.digest(message, into=into) for message, into in zip(MESSAGES, room, strict=True)]
+        assert [await operation for operation in operations] == [32] * 64
+        assert room == DIGESTS
+
+    run(layer, body)
+
+
+def test_a_wrong_tag_fails_its_own_operation_alone(layer: acrypto.Layer) -> None:
+    async def main() -> None:
+        mac = layer.transform("hmac(sha256)", key=bytes(32))
+        tags = [await mac.mac(message) for message in MESSAGES]
+        tags[7] = bytes(32)
+        for _ in range(50):
+            operations = [mac.verify(tag, message) for tag, message in zip(tags, MESSAGES, strict=True)]
+            results = [await asyncio.wait([operation]) for operation in operations]
+            assert len(results) == 64
+            failed = [index for index, operation in enumerate(operations) if operation.exception() is not None]
+            assert failed == [7]
+            with pytest.raises(acrypto.AuthenticationError):
+                operations[7].result()
+
+    asyncio.run(main())
+
+
+def test_with_no_patience_none_are_put_off() -> None:
+    settings = acrypto.Settings(gather_us=0, remember_costs=False)
+
+    async def main() -> None:
+        with acrypto.open(["software", "multibuffer"], settings=settings) as layer:
+            digest = layer.transform("sha256")
+            for _ in range(20):
+                operations = [digest.digest(message) for message in MESSAGES[:8]]
+                assert all(operation.done() for operation in operations)
+                assert all(operation.completion.lane == "inline" for operation in operations)
+
+    asyncio.run(main())
