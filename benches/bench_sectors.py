@@ -48,13 +48,13 @@ def raw(program: str, sector: int, count: int) -> dict[tuple[str, ...], float]:
 def call(transform: Any, op: str, data: bytes) -> Callable[[], object]:
     """One run, with the result in the layer's memory."""
     function = getattr(transform, op)
-    return lambda: function(TWEAK, data)
+    return lambda: function(TWEAK, data).wait()
 
 
 def call_into(transform: Any, op: str, data: bytes) -> Callable[[], object]:
     """One run, with the result in the caller's memory."""
     function, into = getattr(transform, op), bytearray(len(data))
-    return lambda: function(TWEAK, data, into=into)
+    return lambda: function(TWEAK, data, into=into).wait()
 
 
 def python_peer(sector: int, data: bytes) -> Callable[[], object]:
