@@ -270,8 +270,10 @@ def test_a_signal_ends_a_digest(number: int) -> None:
 
 
 def unclaimed(folder: Path) -> None:
-    """Waits until nobody holds temporary files: the kernel ends a killed process's io_uring, which holds them too, a
-    moment after the process."""
+    """Waits until nobody holds temporary files.
+
+    The kernel ends a killed process's io_uring, which holds them too, a moment after the process.
+    """
     for name in filter(leftovers.is_name, names(folder)):
         with open(folder / name, "wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -37,8 +37,7 @@ def test_each_is_listed_once_for_each_device_that_offers_it(several: acrypto.Lay
 
 def test_the_core_offers_all_that_it_knows(layer: acrypto.Layer) -> None:
     here, _ = split(rows(layer.offers()))
-    assert [row.name for row in here] == list(KNOWN)
-    assert {row.device for row in here} == {"software0"}
+    assert [row.name for row in here if row.device == "software0"] == list(KNOWN)
 
 
 def test_a_row_tells_the_facts_of_its_algorithm_and_its_bid(several: acrypto.Layer) -> None:

@@ -298,7 +298,7 @@ def test_compositions_are_rebuilt_over_what_is_stronger(layer: acrypto.Layer) ->
     assert after.driver == "authenc(hmac-sha256-awslc,cbc-aes-twin)"
     assert (after.device, after.priority, after.asynchronous) == ("template0", 3100, True)
     assert name in {row.algorithm for row in layer.offers()}
-    assert len([row for row in layer.offers() if row.algorithm == name]) == 1
+    assert len([row for row in layer.offers() if row.driver.startswith("authenc(")]) == 1
     boxes = [
         bytes(t.encrypt(bytes(16), bytes(64), b"ad").wait(PATIENCE)) for t in (before, layer.transform(name, key=key))
     ]
@@ -425,4 +425,4 @@ def test_a_composition_whose_part_lies_fails_its_own_test(layer: acrypto.Layer) 
     layer.register(HalfLiar(Offer("cbc(aes)", "cbc-aes-half", 300), name="half"))
     HalfLiar.seen = 1
     with pytest.raises(acrypto.NoEngine, match="failed its self-test"):
-        layer.transform("authenc(hmac(sha256),cbc(aes))", key=bytes([8, 0, 1, 0, 0, 0, 0, 16]) + bytes(48))
+        layer.transform("cts(cbc(aes))", key=bytes(16))

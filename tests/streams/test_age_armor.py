@@ -105,7 +105,9 @@ def edited() -> dict[str, bytes]:
             "a carriage return too much": but(2, lines[2].replace("\n", "\r\r\n")),
             "a long line": but(2, lines[2].rstrip("\n") + lines[3]).replace(lines[3], "", 1),
             "a short line": but(2, lines[2][:32] + "\n", lines[2][32:]),
-            "a line end that is too early": text.replace(lines[4] + lines[5], lines[4][:60] + "\n" + lines[4][60:-1] + lines[5]),
+            "a line end that is too early": text.replace(
+                lines[4] + lines[5], lines[4][:60] + "\n" + lines[4][60:-1] + lines[5]
+            ),
             "no padding": but(end - 1, bare + "\n"),
             "too much padding": but(end - 1, last + "=\n"),
             "padding on a line of its own": but(end - 1, bare + "\n", last[len(bare) :] + "\n"),

@@ -10,7 +10,9 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 #: Larger numbers mean nothing in any unit here.
 MOST = 1 << 50
 #: Settings that may have a fraction.
-FRACTIONS = frozenset({"aging_ms", "gather_us", "health_s", "inline_us", "lost_after", "probation", "quarantine_factor", "spin_us"})
+FRACTIONS = frozenset(
+    {"aging_ms", "gather_us", "health_s", "inline_us", "lost_after", "probation", "quarantine_factor", "spin_us"}
+)
 #: Settings that are numbers, and the least that each may be.
 NUMBERS = {
     "workers": 1,
@@ -53,9 +55,9 @@ class Settings:
         queue_bytes: most bytes (sources and expected results) that those may have.
         pool_bytes: most bytes of unused result memory that are kept for reuse.
         spin_us: how long a worker without work looks for more before it sleeps.
-        gather_us: short operations that an event loop's tasks start one after the other are put off, where a device does
-            many for little more than one, until one of them is awaited, or the loop's next turn; no longer than so many
-            microseconds if more keep coming. 0 for never.
+        gather_us: short operations that an event loop's tasks start one after the other are put off, where a device
+            does many for little more than one, until one of them is awaited, or the loop's next turn; no longer than so
+            many microseconds if more keep coming. 0 for never.
         burst: most requests that a worker takes at once.
         lost_after: seconds after which an operation is given up (DeviceLost) on engines that can lose completions.
         allow_insecure: whether algorithms marked insecure (DES) may be used.

@@ -382,7 +382,7 @@ class Registry:
             direct = [
                 e.offer.priority
                 for e in self._entries.values()
-                if e.offer.algorithm == offer.algorithm and not e.parts and e.is_visible
+                if e.offer.algorithm == offer.algorithm and not e.parts and e.is_visible and not e.beside
             ]
             if direct:
                 offer.priority = min(offer.priority, max(direct) - 1)
