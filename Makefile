@@ -27,8 +27,9 @@ test: setup ## test the Rust core, then the Python package
 check: setup ## formats, lints, types, stubs, import contracts; changes nothing
 	@scripts/check
 
-bench: setup ## measure, beside the peers; ONE=name runs benches/bench_<name>.py alone
-	@scripts/bench $(ONE)
+bench: ## measure, beside the peers; ONE=name runs benches/bench_<name>.py alone, QUICK=1 makes it short
+	@scripts/setup --bench
+	@scripts/bench $(ONE) $(if $(QUICK),--quick)
 
 fix: setup ## format, and apply the lints' safe corrections
 	@scripts/fix

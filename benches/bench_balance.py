@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 
-from measure import ROOT, Report, median
+from measure import ROOT, Report, median, quick
 
-ROUNDS = 5
+ROUNDS = quick(5)
 STEPS = {
     "choose": "choose among four measured devices (fastest)",
     "submit": "make the request and queue it",

@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 
 import measure
-from measure import PYTHON, Report, command, tool
+from measure import PYTHON, Report, command, quick, tool
 
-MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", "1024"))
-ROUNDS = 9
-SMALL, SPARSE = 20_000, 8 << 30
+MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", str(quick(1024, 16))))
+ROUNDS = quick(9)
+SMALL, SPARSE = quick(20_000, 500), quick(8192, 64) << 20
 ACRYPTO = str(Path(PYTHON).parent / "acrypto")
 #: Most that a run may have in memory; mapped pages count.
 RSS = 96.0
@@ -75,7 +75,7 @@ def main() -> None:
             for how in ("--no-mmap", "--mmap"):
                 run = command([*digest, "-a", algorithm, how, sparse])
                 report.raw[f"sparse {algorithm} {how}"] = run
-                what = f"{algorithm} {how} of a sparse file of {SPARSE >> 30} GiB, peak memory"
+                what = f"{algorithm} {how} of a sparse file of {SPARSE / (1 << 30):g} GiB, peak memory"
                 report.add(what, run["rss_mib"], "MiB", mark=f"<= {RSS:.0f} MiB", met=run["rss_mib"] <= RSS)
     report.finish()
 

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import measure
-from measure import PYTHON, Report, command, median, tool
+from measure import PYTHON, Report, command, median, quick, tool
 
-MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", "1024"))
-ROUNDS = 7
+MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", str(quick(1024, 32))))
+ROUNDS = quick(7)
 compare = partial(measure.compare, rounds=ROUNDS)
 ACRYPTO = str(Path(PYTHON).parent / "acrypto")
 THREADED = (

@@ -12,9 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import PYTHON, Report, command
+from measure import PYTHON, Report, command, quick
 
-MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", "4096"))
+MIB = int(os.environ.get("ACRYPTO_BENCH_MIB", str(quick(4096, 16))))
 ACRYPTO = str(Path(PYTHON).parent / "acrypto")
 #: The most MiB that a command may hold at once.
 MOST = 96.0

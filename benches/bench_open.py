@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 
-from measure import PYTHON, Report, in_turns, median
+from measure import PYTHON, Report, in_turns, median, quick
 
 CODE = """
 import time, acrypto
@@ -17,7 +17,7 @@ t = time.perf_counter()
 acrypto.open().close()
 print(first, time.perf_counter() - t)
 """
-ROUNDS = 21
+ROUNDS = quick(21)
 
 
 def child(cache: str) -> list[float]:

@@ -6,13 +6,13 @@ import asyncio
 import os
 import time
 
-from measure import Report, median, per_call
+from measure import Report, median, per_call, quick
 
 import acrypto
 from acrypto.engines.null import Null
 
 NUMBER = 64
-ROUNDS = 300
+ROUNDS = quick(300, 10)
 BUFFERS = [os.urandom(64) for _ in range(NUMBER)]
 
 
@@ -25,7 +25,7 @@ def batches(report: Report) -> None:
             ("compress_many", lambda: packs.compress_many(BUFFERS).wait()),
         ):
             sampler = per_call(call)
-            samples = [sampler() / NUMBER * 1e6 for _ in range(21)]
+            samples = [sampler() / NUMBER * 1e6 for _ in range(quick(21))]
             report.raw[name] = samples
             ours = median(samples)
             report.add(f"{name} of {NUMBER} small buffers, per item", ours, "us", mark="<= 0.6 us", met=ours <= 0.6)

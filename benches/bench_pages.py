@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 
 from bench_oneshot import pages
-from measure import ROOT, Report, in_turns, median, per_call
+from measure import ROOT, Report, in_turns, median, per_call, quick
 
 import acrypto
 
-PAGE, ROUNDS = 4096, 15
+PAGE, ROUNDS = 4096, quick(15)
 #: Pages in a batch. Of 64, waking who waits is a good part of the time.
 BATCHES = (64, 1024)
 #: Microseconds a page of IAA, compress and decompress: synchronous, and with interrupts.

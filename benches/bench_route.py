@@ -20,11 +20,11 @@ import zstandard
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hmac import HMAC
-from measure import Report, in_turns, median, per_call
+from measure import Report, in_turns, median, per_call, quick
 
 import acrypto
 
-ROUNDS = 11
+ROUNDS = quick(11)
 RECORDS = 32
 MIB = 1 << 20
 KEY, NONCE, MAC_KEY = os.urandom(32), os.urandom(12), os.urandom(32)
@@ -96,7 +96,7 @@ def sampler(run: Callable[[], object]) -> Callable[[], float]:
 
 
 def main() -> None:
-    rounds, number = (1, 4) if "--trial" in sys.argv[1:] else (ROUNDS, RECORDS)
+    rounds, number = ROUNDS, quick(RECORDS, 4)
     report = Report("route")
     data = records(number)
     stages = fastest(report, data[0])
@@ -139,11 +139,7 @@ def main() -> None:
         a, b = (median(samples[who]) / len(data) * 1e3 for who in ("ours", "peer"))
         report.add(name, a, "ms", mark=f">= {least} x", met=b / a >= least, peer=b)
     hand.shutdown()
-    if rounds == ROUNDS:
-        report.finish()
-    else:
-        for row in report.rows:
-            print(f"{row['what']}: {row['ratio']:.2f} x (a trial; nothing is stored)")
+    report.finish()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from measure import ROOT, Report, median, per_call, tool
+from measure import ROOT, Report, median, per_call, quick, tool
 
 import acrypto
 
@@ -22,7 +22,7 @@ RUNS = ((4096, 16), (4096, 1), (512, 128), (512, 8))
 #: The runs that have a mark.
 MARKED = ((4096, 16, "256", "encrypt"), (4096, 16, "256", "decrypt"))
 LEAST = 0.85
-ROUNDS = 9
+ROUNDS = quick(9)
 #: Seconds that the raw program measures each of its rows in a round.
 RAW_SECONDS = 0.03
 KEY = bytes(range(64))
@@ -48,13 +48,13 @@ def raw(program: str, sector: int, count: int) -> dict[tuple[str, ...], float]:
 def call(transform: Any, op: str, data: bytes) -> Callable[[], object]:
     """One run, with the result in the layer's memory."""
     function = getattr(transform, op)
-    return lambda: function(TWEAK, data)
+    return lambda: function(TWEAK, data).wait()
 
 
 def call_into(transform: Any, op: str, data: bytes) -> Callable[[], object]:
     """One run, with the result in the caller's memory."""
     function, into = getattr(transform, op), bytearray(len(data))
-    return lambda: function(TWEAK, data, into=into)
+    return lambda: function(TWEAK, data, into=into).wait()
 
 
 def python_peer(sector: int, data: bytes) -> Callable[[], object]:

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Awaitable, Callable
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from measure import Report, median
+from measure import Report, median, quick
 
 import acrypto
 
-SIZE = 64 << 20
-ROUNDS = 5
+SIZE = quick(64, 4) << 20
+ROUNDS = quick(5)
 
 
 async def gaps(work: Callable[[], Awaitable[object]]) -> tuple[float, float, float]:

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import measure
 from bench_files import ACRYPTO, MIB, make_input
-from measure import PYTHON, Report, median, tool
+from measure import PYTHON, Report, median, quick, tool
 
-ROUNDS = 7
+ROUNDS = quick(7)
 RSS = 96.0
 compare = partial(measure.compare, rounds=ROUNDS, rss=RSS)
 #: One core for everything: reading, encrypting, and the thread that drives. Prints seconds.

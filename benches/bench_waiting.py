@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from measure import PYTHON, Report, median
+from measure import PYTHON, Report, median, quick
 
 CODE = """
 import sys
@@ -34,8 +34,8 @@ print((resident() - before) / number)
 gate.open()
 assert all(handle.wait() == handles[0].result() for handle in handles)
 """
-NUMBER = 1_000_000
-ROUNDS = 3
+NUMBER = quick(1_000_000, 10_000)
+ROUNDS = quick(3)
 #: What is measured: the room in the queue, and what each call is given beside its data.
 KINDS = {
     "queued": (2 * NUMBER, "{}"),

@@ -141,7 +141,20 @@ def test_doctor_proves_everything_again(acrypto: Run) -> None:
     assert "selftests" not in json.loads(acrypto("doctor", "--json").stdout)
 
 
-def test_bench_measures(acrypto: Run) -> None:
-    told = json.loads(acrypto("bench", "--json").stdout)
+def test_bench_measures_what_is_named(acrypto: Run) -> None:
+    told = json.loads(acrypto("bench", "own", "table1", "crypto", "--json").stdout)
     assert all(us > 0 for us in told["own_cost_us"].values())
+    assert all(row["ns"] > 0 and row["ratio"] > 1 for row in told["table1_ns_per_page"])
+    assert {row["mode"] for row in told["table1_ns_per_page"]} == {"inline", "batch", "poll", "queued"}
+    assert all(row[way] > 0 for row in told["crypto_mb_per_s"] for way in ("one", "awaited", "many"))
+    assert "mb_per_s" not in told
+    assert b"worst gap, ms" in acrypto("bench", "stall").stdout
+    assert b"'nothing'" in acrypto("bench", "nothing", code=2).stderr
+
+
+def test_bench_measures_everything(acrypto: Run) -> None:
+    told = json.loads(acrypto("bench", "--json").stdout)
+    keys = {"own_cost_us", "mb_per_s", "table1_ns_per_page", "crypto_mb_per_s", "scaling_mb_per_s", "stall_ms"}
+    assert set(told) == keys
     assert all(row["one"] > 0 and row["queued"] > 0 for row in told["mb_per_s"])
+    assert all(row["mb_per_s"] > 0 for row in told["scaling_mb_per_s"])

@@ -70,7 +70,7 @@ def test_tasks_that_await_one_each_travel_together(layer: acrypto.Layer) -> None
 
     async def body(_: acrypto.Transform) -> None:
         digest = layer.transform("sha512")
-        data = bytes(20_000)
+        data = bytes(8_000)
         wanted = hashlib.sha512(data).digest()
         devices = set()
 

@@ -3,7 +3,7 @@
 use crate::buffer::{Buffer, Numbers, Pins, integers};
 use crate::error::{OrRaise, raise};
 use crate::transform::Asked;
-use acrypto_core::alg::Direction;
+use acrypto_core::alg::{Direction, Transform as Kind};
 use acrypto_core::buffer::{Laid, Tray};
 use acrypto_core::layer::Layer;
 use acrypto_core::operation::Settled;
@@ -99,6 +99,21 @@ impl Layout {
             None if asked.into.is_none() => Ok(Some(Self::Packed)),
             None => wrong("into for many results needs slot, the bytes from one to the next, or packed=True".into()),
         }
+    }
+
+    /// Where the sizes of all results are known, those that follow one another have places of their own, too.
+    pub fn known(transform: &dyn Kind, units: &[Unit], direction: Direction, max_output: u64) -> Option<Self> {
+        let size = |unit: &Unit| transform.capacity(&unit.call(direction, max_output));
+        let first = units.first().map(size).filter(|size| *size > 0)?;
+        let is_fixed = match direction {
+            Direction::Digest | Direction::Mac => true,
+            Direction::Encrypt | Direction::Decrypt => {
+                let (last, others) = units.split_last()?;
+                others.iter().all(|unit| size(unit) == first) && size(last) <= first
+            }
+            _ => false,
+        };
+        is_fixed.then_some(Self::Slots(first))
     }
 
     pub fn slot(&self) -> Option<usize> {

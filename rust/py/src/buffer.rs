@@ -180,6 +180,12 @@ impl Pins {
     }
 }
 
+/// Whether an object lends its memory.
+pub fn is_buffer(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a live object; it is only asked for its type.
+    unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) != 0 }
+}
+
 /// Refuses memory for results that a source lies in.
 fn refuse_overlap<'a>(start: *mut u8, capacity: usize, sources: impl Iterator<Item = &'a Source>) -> PyResult<()> {
     let into = start as usize..start as usize + capacity;

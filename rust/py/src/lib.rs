@@ -17,6 +17,7 @@ mod harvest;
 mod info;
 mod job;
 mod layer;
+mod loops;
 mod many;
 mod methods;
 mod multibuffer;

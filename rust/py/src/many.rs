@@ -1,12 +1,12 @@
 //! Many messages as one operation: where they come from, and how their results are handed out.
 
 use crate::batch::{Batch, Layout, Spans, lay_out};
-use crate::buffer::Pins;
+use crate::buffer::{Pins, is_buffer};
 use crate::delivery::Mode;
 use crate::error::OrRaise;
 use crate::harvest::Harvest;
+use crate::loops::running_loop;
 use crate::operation::Operation;
-use crate::port::running_loop;
 use crate::transform::{Asked, DETACH_NS, INLINE_OUTPUT, Transform, extra};
 use acrypto_core::alg::{Direction, Kind};
 use acrypto_core::buffer::Source;
@@ -14,13 +14,26 @@ use acrypto_core::layer::Ask;
 use acrypto_core::request::Unit;
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
+use pyo3::types::PyIterator;
 
 /// The messages of a `*_many`.
 pub enum Sources<'a, 'py> {
     List(&'a Bound<'py, PyAny>),
-    Cut { buffer: &'a Bound<'py, PyAny>, unit: usize },
-    Tagged { tags: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny> },
-    Sealed { nonces: &'a Bound<'py, PyAny>, list: &'a Bound<'py, PyAny>, ads: Option<&'a Bound<'py, PyAny>> },
+    Cut {
+        buffer: &'a Bound<'py, PyAny>,
+        unit: usize,
+    },
+    Tagged {
+        tags: &'a Bound<'py, PyAny>,
+        list: &'a Bound<'py, PyAny>,
+    },
+    /// With nonces and additional data; one buffer if there is a unit to cut it by.
+    Sealed {
+        nonces: &'a Bound<'py, PyAny>,
+        list: &'a Bound<'py, PyAny>,
+        ads: Option<&'a Bound<'py, PyAny>>,
+        unit: Option<usize>,
+    },
 }
 
 impl<'a, 'py> Sources<'a, 'py> {
@@ -28,6 +41,52 @@ impl<'a, 'py> Sources<'a, 'py> {
         match unit {
             Some(unit) => Self::Cut { buffer: data, unit },
             None => Self::List(data),
+        }
+    }
+}
+
+/// One buffer as messages of `unit` bytes.
+fn cut(
+    py: Python<'_>,
+    buffer: &Bound<'_, PyAny>,
+    unit: usize,
+    pins: &mut Pins,
+) -> PyResult<impl Iterator<Item = Source>> {
+    if unit == 0 {
+        return Err(Status::usage("unit is 0 bytes; it must be at least 1")).or_raise(py);
+    }
+    Ok(pins.units(buffer, unit)?.into_iter())
+}
+
+/// The nonces of many messages: each an object, or all in one buffer.
+enum Nonces<'py> {
+    Each(Bound<'py, PyIterator>),
+    Cut { bytes: Vec<u8>, size: usize, at: usize },
+}
+
+impl<'py> Nonces<'py> {
+    fn of(py: Python<'py>, nonces: &Bound<'py, PyAny>, messages: usize) -> PyResult<Self> {
+        if !is_buffer(nonces) {
+            return Ok(Self::Each(nonces.try_iter()?));
+        }
+        let bytes = Pins::short(Some(nonces))?;
+        let size = bytes.len().checked_div(messages).unwrap_or(0);
+        if size * messages != bytes.len() {
+            let told =
+                format!("{} bytes of nonces for {messages} messages; they must be the same for each", bytes.len());
+            return Err(Status::Usage(told)).or_raise(py);
+        }
+        Ok(Self::Cut { bytes, size, at: 0 })
+    }
+
+    fn next(&mut self) -> PyResult<Option<Vec<u8>>> {
+        match self {
+            Self::Each(nonces) => nonces.next().map(|nonce| Pins::short(Some(&nonce?))).transpose(),
+            Self::Cut { bytes, size, at } => {
+                let nonce = bytes.get(*at..*at + *size).filter(|_| *at < bytes.len() || *size == 0);
+                *at += *size;
+                Ok(nonce.map(<[u8]>::to_vec))
+            }
         }
     }
 }
@@ -48,7 +107,7 @@ impl Transform {
         let mut max_output = asked.max_output.unwrap_or(self.layer.max_output);
         let mut pins = Pins::default();
         let spans = self.spans(py, &sources, &mut asked)?;
-        let layout = Layout::of(py, &asked, direction, spans.is_some())?;
+        let mut layout = Layout::of(py, &asked, direction, spans.is_some())?;
         if let (Some(layout), Direction::Decompress) = (&layout, direction) {
             let most = layout.slot().or(asked.unit.filter(|_| spans.is_some()));
             max_output = max_output.min(most.map_or(u64::MAX, |most| most as u64));
@@ -67,14 +126,17 @@ impl Transform {
         let (priority, client) = (asked.wishes.priority, asked.wishes.client);
         let depth = units.len();
         let chosen = self.choose(py, &Ask { device, priority, client, depth, ..Ask::of(direction, mean) })?;
+        // What an engine may keep to itself is done again elsewhere: not in memory that it could still write to.
+        let is_direct = !chosen.place.device.engine.may_lose();
+        if let (Some(Layout::Packed), true, Some(transform)) = (&layout, is_direct, chosen.place.transform()) {
+            layout = Layout::known(&**transform, &units, direction, max_output).or(layout);
+        }
         let (harvest, tray) = match &layout {
             None => {
                 let (each, return_exceptions) = (self.shape(direction, false), asked.return_exceptions);
                 (Harvest::Many { each, return_exceptions, num: units.len() as u32 }, None)
             }
             Some(layout) => {
-                // What an engine may keep to itself is done again elsewhere: not in memory that it could still write to.
-                let is_direct = !chosen.place.device.engine.may_lose();
                 let spans = spans.unwrap_or_default();
                 let (tray, plan) = lay_out(py, layer, &asked, layout, spans, &mut units, is_direct, &mut pins)?;
                 (Harvest::Laid(plan), Some(tray))
@@ -129,10 +191,7 @@ impl Transform {
         let mut units = Vec::new();
         match sources {
             Sources::Cut { buffer, unit } => {
-                if unit == 0 {
-                    return Err(Status::usage("unit is 0 bytes; it must be at least 1")).or_raise(py);
-                }
-                units.extend(pins.units(buffer, unit)?.into_iter().map(|source| layer.unit(source)));
+                units.extend(cut(py, buffer, unit, pins)?.map(|source| layer.unit(source)));
             }
             Sources::List(list) => {
                 for item in list.try_iter()? {
@@ -155,29 +214,31 @@ impl Transform {
                     return Err(Status::usage(format!("more tags than the {} messages", units.len()))).or_raise(py);
                 }
             }
-            Sources::Sealed { nonces, list, ads } => {
-                let mut nonces = nonces.try_iter()?;
+            Sources::Sealed { nonces, list, ads, unit } => {
+                match unit {
+                    Some(unit) => units.extend(cut(py, list, unit, pins)?.map(|source| layer.unit(source))),
+                    None => {
+                        for item in list.try_iter()? {
+                            units.push(layer.unit(pins.source(&item?)?));
+                        }
+                    }
+                }
                 let mut ads = ads.map(|ads| ads.try_iter()).transpose()?;
-                for item in list.try_iter()? {
-                    let source = pins.source(&item?)?;
-                    let Some(nonce) = nonces.next() else {
-                        return Err(Status::usage(format!("{} nonces for more messages", units.len()))).or_raise(py);
+                let mut nonces = Nonces::of(py, nonces, units.len())?;
+                for (index, unit) in units.iter_mut().enumerate() {
+                    let Some(nonce) = nonces.next()? else {
+                        return Err(Status::usage(format!("{index} nonces for more messages"))).or_raise(py);
                     };
                     let ad = match &mut ads {
                         None => Source::default(),
                         Some(ads) => match ads.next() {
                             Some(ad) => pins.source(&ad?)?,
-                            None => {
-                                return Err(Status::usage(format!("{} ads for more messages", units.len())))
-                                    .or_raise(py);
-                            }
+                            None => return Err(Status::usage(format!("{index} ads for more messages"))).or_raise(py),
                         },
                     };
-                    let mut unit = layer.unit(source);
-                    unit.extra = extra(Pins::short(Some(&nonce?))?, ad, Vec::new());
-                    units.push(unit);
+                    unit.extra = extra(nonce, ad, Vec::new());
                 }
-                if nonces.next().is_some() || ads.is_some_and(|mut ads| ads.next().is_some()) {
+                if nonces.next()?.is_some() || ads.is_some_and(|mut ads| ads.next().is_some()) {
                     return Err(Status::usage(format!("more nonces or ads than the {} messages", units.len())))
                         .or_raise(py);
                 }

@@ -14,6 +14,8 @@ use pyo3::types::{PyBytes, PyDict};
 
 /// The options of batches whose results may lie in one piece of memory, and of those whose messages may.
 const LAID: &[&str] = &["unit", "into", "slot", "packed", "return_exceptions"];
+/// The same, where results have the sizes of their messages.
+const PACKED: &[&str] = &["unit", "into", "packed", "return_exceptions"];
 const LAID_SPANS: &[&str] =
     &["unit", "lengths", "offsets", "into", "slot", "packed", "return_exceptions", "max_output"];
 
@@ -367,55 +369,55 @@ impl Transform {
     }
 
     /// `digest` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn digest_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        let asked = Asked::read(py, options, PACKED, false)?;
         self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), asked)
     }
 
     /// `digest_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_digest_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        let asked = Asked::read(py, options, PACKED, true)?;
         self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), asked)
     }
 
     /// `mac` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn mac_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], false)?;
+        let asked = Asked::read(py, options, PACKED, false)?;
         self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), asked)
     }
 
     /// `mac_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_mac_many<'py>(
         &self,
         py: Python<'py>,
         data: Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["unit", "return_exceptions"], true)?;
+        let asked = Asked::read(py, options, PACKED, true)?;
         self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), asked)
     }
 
     /// `encrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn encrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -424,13 +426,13 @@ impl Transform {
         ads: Option<Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], false)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
+        let asked = Asked::read(py, options, PACKED, false)?;
+        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref(), unit: asked.unit };
         self.start_many(py, Direction::Encrypt, sources, asked)
     }
 
     /// `encrypt_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_encrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -439,13 +441,13 @@ impl Transform {
         ads: Option<Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], true)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
+        let asked = Asked::read(py, options, PACKED, true)?;
+        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref(), unit: asked.unit };
         self.start_many(py, Direction::Encrypt, sources, asked)
     }
 
     /// `decrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -454,13 +456,13 @@ impl Transform {
         ads: Option<Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], false)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
+        let asked = Asked::read(py, options, PACKED, false)?;
+        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref(), unit: asked.unit };
         self.start_many(py, Direction::Decrypt, sources, asked)
     }
 
     /// `decrypt_many` that raises QueueFull instead of waiting for room.
-    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
+    #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn try_decrypt_many<'py>(
         &self,
         py: Python<'py>,
@@ -469,8 +471,8 @@ impl Transform {
         ads: Option<Bound<'py, PyAny>>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Py<Operation>> {
-        let asked = Asked::read(py, options, &["return_exceptions"], true)?;
-        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref() };
+        let asked = Asked::read(py, options, PACKED, true)?;
+        let sources = Sources::Sealed { nonces: &nonces, list: &data, ads: ads.as_ref(), unit: asked.unit };
         self.start_many(py, Direction::Decrypt, sources, asked)
     }
 

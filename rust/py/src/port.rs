@@ -7,16 +7,14 @@
 use crate::delivery::{Delivery, Direct, Dispatcher, Mode};
 use crate::gather::Gathering;
 use crate::layer::Shared;
+use crate::loops::running_loop;
 use crate::operation::Operation;
 use acrypto_core::ffi::eventfd::EventFd;
 use acrypto_core::operation::{self as op, Port, Told};
 use acrypto_core::ring::Ring;
 pub use acrypto_core::sync::lock_std as lock;
 use pyo3::exceptions::PyOSError;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
@@ -50,27 +48,6 @@ pub struct Ports {
     /// The layer's own half, for what a callback adds to a route.
     shared: OnceLock<Weak<Shared>>,
     table: Mutex<Table>,
-}
-
-/// Of `sys`; cached, since this is asked on each submission of programs that never import asyncio.
-static MODULES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-static RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// The event loop that runs in this thread, if any. Does not import asyncio.
-pub fn running_loop(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    let function = match RUNNING_LOOP.get(py) {
-        Some(function) => function,
-        None => {
-            let modules = MODULES.get_or_try_init(py, || {
-                py.import("sys")?.getattr("modules")?.cast_into::<PyDict>().map(Bound::unbind).map_err(PyErr::from)
-            })?;
-            let Some(events) = modules.bind(py).get_item(intern!(py, "asyncio.events"))? else { return Ok(None) };
-            let Ok(function) = events.getattr("_get_running_loop") else { return Ok(None) };
-            RUNNING_LOOP.get_or_init(py, || function.unbind())
-        }
-    };
-    let found = function.bind(py).call0()?;
-    Ok(if found.is_none() { None } else { Some(found) })
 }
 
 fn new_port() -> PyResult<Arc<Port>> {

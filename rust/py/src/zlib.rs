@@ -12,8 +12,8 @@ pub use deflater::{Deflater, zlib_compressobj};
 pub use inflater::{Inflater, zlib_decompressobj};
 
 use crate::buffer::{Pins, joined};
+use crate::loops::running_loop;
 use crate::oneshot::POOL;
-use crate::port::running_loop;
 use acrypto_core::alg::zlib::{self as core, Blocks, Deflating, Fault, Inflating};
 use acrypto_core::buffer::Output;
 use acrypto_core::ffi::libdeflate;

@@ -1203,11 +1203,14 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[Batch]: ...
+    @overload
     def digest_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1216,11 +1219,30 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
+    @overload
+    def digest_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def try_digest_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1229,11 +1251,30 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
+    @overload
+    def try_digest_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def mac_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1242,11 +1283,30 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
+    @overload
+    def mac_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def try_mac_many(
         self,
         data: Iterable[_Source] | BytesLike,
         *,
         unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1255,12 +1315,32 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[bytes]]: ...
+    @overload
+    def try_mac_many(
+        self,
+        data: Iterable[_Source] | BytesLike,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def encrypt_many(
         self,
-        nonces: Iterable[BytesLike],
-        data: Iterable[_Source],
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         ads: Iterable[_Source] | None = None,
         *,
+        unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1269,12 +1349,34 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def encrypt_many(
+        self,
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
+        ads: Iterable[_Source] | None = None,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def try_encrypt_many(
         self,
-        nonces: Iterable[BytesLike],
-        data: Iterable[_Source],
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         ads: Iterable[_Source] | None = None,
         *,
+        unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1283,12 +1385,34 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def try_encrypt_many(
+        self,
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
+        ads: Iterable[_Source] | None = None,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def decrypt_many(
         self,
-        nonces: Iterable[BytesLike],
-        data: Iterable[_Source],
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         ads: Iterable[_Source] | None = None,
         *,
+        unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1297,12 +1421,34 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def decrypt_many(
+        self,
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
+        ads: Iterable[_Source] | None = None,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
+    @overload
     def try_decrypt_many(
         self,
-        nonces: Iterable[BytesLike],
-        data: Iterable[_Source],
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
         ads: Iterable[_Source] | None = None,
         *,
+        unit: int | None = None,
+        into: None = None,
+        packed: Literal[False] = False,
         return_exceptions: bool = False,
         priority: int = 0,
         deadline: float | None = None,
@@ -1311,6 +1457,24 @@ class Transform:
         mode: str = "queued",
         callback: Callable[[Any], object] | None = None,
     ) -> Operation[list[Buffer]]: ...
+    @overload
+    def try_decrypt_many(
+        self,
+        nonces: Iterable[BytesLike] | BytesLike,
+        data: Iterable[_Source] | BytesLike,
+        ads: Iterable[_Source] | None = None,
+        *,
+        unit: int | None = None,
+        into: BytesLike | None = None,
+        packed: Literal[True],
+        return_exceptions: bool = False,
+        priority: int = 0,
+        deadline: float | None = None,
+        device: str | None = None,
+        client: str | None = None,
+        mode: str = "queued",
+        callback: Callable[[Any], object] | None = None,
+    ) -> Operation[Batch]: ...
     def sign_many(
         self,
         data: Iterable[_Source] | BytesLike,

@@ -20,7 +20,7 @@ COMMANDS = {
     "algorithms": "List algorithms and who offers them.",
     "devices": "List devices, their queues and counters.",
     "doctor": "Tell what works here, and why something does not.",
-    "bench": "Measure this machine in about ten seconds.",
+    "bench": "Measure this machine in under half a minute.",
 }
 
 
