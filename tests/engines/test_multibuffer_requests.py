@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 import acrypto
 from acrypto.engines.multibuffer import Multibuffer
+from acrypto.engines.software import Software
 
 if absent := Multibuffer().probe():
     pytest.skip(f"multibuffer: {absent.reason}", allow_module_level=True)
@@ -66,6 +67,21 @@ def test_alone_it_makes_compositions_of_its_parts() -> None:
                 for one in (layer, other)
             ]
         assert boxes[0] == boxes[1]
+
+
+def test_where_others_have_no_better_parts_its_one_pass_serves() -> None:
+    """Whatever was made before, and though `null` offers the parts, too: as a last resort."""
+    with acrypto.open(["multibuffer", "null"]) as layer:
+        for _ in range(2):
+            assert layer.find("cbc(aes)").driver == "cbc-aes-ipsecmb"
+            assert layer.find(AUTHENC).driver == "authenc-hmac-sha256-cbc-aes-ipsecmb"
+            assert layer.find("cts(cbc(aes))").driver == "cts(cbc-aes-ipsecmb)"
+        box = layer.transform(AUTHENC, key=BOTH_KEYS).encrypt(NONCE, MESSAGES[2])
+        assert box.wait(PATIENCE) == sealed(MESSAGES[2])
+        layer.register(Software())
+        assert layer.find(AUTHENC).driver == "authenc(hmac-sha256-awslc,cbc-aes-awslc)"
+        assert layer.find(AUTHENC).priority > 90
+        assert layer.find("cts(cbc(aes))").driver == "cts(cbc-aes-awslc)"
 
 
 @pytest.mark.parametrize("mode", ["queued", "inline"])
