@@ -29,7 +29,7 @@ mod ending;
 mod gather;
 mod unit;
 pub use gather::{Gather, Gathered};
-pub use unit::{Extra, Unit, Units, cost_bytes};
+pub use unit::{Extra, Short, Unit, Units, cost_bytes};
 
 /// Work that keeps its state from call to call, run by [`Work::Step`]: a stream's next piece.
 pub trait Stepper: Send {

@@ -166,7 +166,7 @@ pub fn fill(request: &mut Request, cargo: Source, stage: Stage) -> Outcome<()> {
     let mut source = cargo;
     if let Role::Strip(tag_len) = role {
         let tag = source.split_tail(tag_len).ok_or(Status::AuthenticationFailed)?;
-        extra.get_or_insert_default().tag = tag;
+        extra.get_or_insert_default().tag = tag.into();
     }
     request.bound = Some(bound);
     request.work = Work::Transform { direction, max_output };

@@ -169,14 +169,14 @@ impl Pins {
     }
 
     /// A copy of a short argument (nonce, tag).
-    pub fn short(object: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<u8>> {
-        let Some(object) = object else { return Ok(Vec::new()) };
+    pub fn short<T: for<'a> From<&'a [u8]>>(object: Option<&Bound<'_, PyAny>>) -> PyResult<T> {
+        let Some(object) = object else { return Ok(T::from(&[])) };
         if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-            return Ok(bytes.as_bytes().to_vec());
+            return Ok(T::from(bytes.as_bytes()));
         }
         let view = View::get(object, ffi::PyBUF_SIMPLE).map_err(|error| explain(object, error))?;
         // SAFETY: the export is held through this statement.
-        Ok(unsafe { std::slice::from_raw_parts(view.start().cast_const(), view.len()) }.to_vec())
+        Ok(T::from(unsafe { std::slice::from_raw_parts(view.start().cast_const(), view.len()) }))
     }
 }
 

@@ -75,7 +75,7 @@ fn run<'py>(
         let (kind, verb) = (kind.name(), direction.name());
         return Err(Status::usage(format!("{name} is of kind {kind}: it has no {verb}"))).or_raise(py);
     }
-    let source = Source::from(Pins::short(Some(source))?);
+    let source = Source::from(Pins::short::<Vec<u8>>(Some(source))?);
     let call = Call { direction, source: &source, nonce, ad: &EMPTY, tag: &[], max_output: 0 };
     transform.check(&call).or_raise(py)?;
     let mut output = Output::pooled(&Pool::new(0));
@@ -105,7 +105,7 @@ pub fn unwrap_key<'py>(
     nonce: &Bound<'py, PyAny>,
     sealed: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyByteArray>> {
-    run(py, name, Direction::Decrypt, key, &Pins::short(Some(nonce))?, sealed)
+    run(py, name, Direction::Decrypt, key, &Pins::short::<Vec<u8>>(Some(nonce))?, sealed)
 }
 
 /// Bech32 (BIP 173) of bytes, in lower case.

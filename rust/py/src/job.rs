@@ -158,7 +158,7 @@ impl Job {
             ended.push(if result.is_instance_of::<PyBaseException>() {
                 Err(status_of(&result))
             } else {
-                match Pins::short(Some(&result)) {
+                match Pins::short::<Vec<u8>>(Some(&result)) {
                     Ok(bytes) => self.accept(unit, &bytes),
                     Err(_) => Err(Status::Internal("an engine gave a result that is no bytes".into())),
                 }

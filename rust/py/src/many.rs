@@ -11,7 +11,7 @@ use crate::transform::{Asked, DETACH_NS, INLINE_OUTPUT, Transform, extra};
 use acrypto_core::alg::{Direction, Kind};
 use acrypto_core::buffer::Source;
 use acrypto_core::layer::Ask;
-use acrypto_core::request::Unit;
+use acrypto_core::request::{Short, Unit};
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
@@ -61,7 +61,7 @@ fn cut(
 /// The nonces of many messages: each an object, or all in one buffer.
 enum Nonces<'py> {
     Each(Bound<'py, PyIterator>),
-    Cut { bytes: Vec<u8>, size: usize, at: usize },
+    Cut { bytes: Short, size: usize, at: usize },
 }
 
 impl<'py> Nonces<'py> {
@@ -69,7 +69,7 @@ impl<'py> Nonces<'py> {
         if !is_buffer(nonces) {
             return Ok(Self::Each(nonces.try_iter()?));
         }
-        let bytes = Pins::short(Some(nonces))?;
+        let bytes: Short = Pins::short(Some(nonces))?;
         let size = bytes.len().checked_div(messages).unwrap_or(0);
         if size * messages != bytes.len() {
             let told =
@@ -79,13 +79,13 @@ impl<'py> Nonces<'py> {
         Ok(Self::Cut { bytes, size, at: 0 })
     }
 
-    fn next(&mut self) -> PyResult<Option<Vec<u8>>> {
+    fn next(&mut self) -> PyResult<Option<Short>> {
         match self {
             Self::Each(nonces) => nonces.next().map(|nonce| Pins::short(Some(&nonce?))).transpose(),
             Self::Cut { bytes, size, at } => {
                 let nonce = bytes.get(*at..*at + *size).filter(|_| *at < bytes.len() || *size == 0);
                 *at += *size;
-                Ok(nonce.map(<[u8]>::to_vec))
+                Ok(nonce.map(Short::from_slice))
             }
         }
     }
@@ -207,7 +207,7 @@ impl Transform {
                         return Err(Status::usage(format!("{} tags for more messages", units.len()))).or_raise(py);
                     };
                     let mut unit = layer.unit(source);
-                    unit.extra = extra(Vec::new(), Source::default(), Pins::short(Some(&tag?))?);
+                    unit.extra = extra(Short::new(), Source::default(), Pins::short(Some(&tag?))?);
                     units.push(unit);
                 }
                 if tags.next().is_some() {
@@ -236,7 +236,7 @@ impl Transform {
                             None => return Err(Status::usage(format!("{index} ads for more messages"))).or_raise(py),
                         },
                     };
-                    unit.extra = extra(nonce, ad, Vec::new());
+                    unit.extra = extra(nonce, ad, Short::new());
                 }
                 if nonces.next()?.is_some() || ads.is_some_and(|mut ads| ads.next().is_some()) {
                     return Err(Status::usage(format!("more nonces or ads than the {} messages", units.len())))

@@ -87,7 +87,7 @@ fn keyed(
     parameters: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Arc<dyn Transform>> {
     let mut params = params(py, parameters)?;
-    params.key = Some(Pins::short(Some(key))?.into());
+    params.key = Some(Pins::short::<Vec<u8>>(Some(key))?.into());
     compile_params(py, name, &params)
 }
 

@@ -167,7 +167,7 @@ impl<'py> Extras<'_, 'py> {
             let (direction, role) = duty(recipe, *tag_len, is_reverse).or_raise(py)?;
             let index = number(position);
             let ad = ads.by_stage.get(&index).map(|ad| pins.source(ad)).transpose()?.unwrap_or_default();
-            let extra = extra(Pins::short(nonces.by_stage.get(&index))?, ad, Vec::new());
+            let extra = extra(Pins::short(nonces.by_stage.get(&index))?, ad, Default::default());
             stages.push(Stage { bound: Arc::clone(recipe), direction, role, extra, max_output });
         }
         Ok(stages)

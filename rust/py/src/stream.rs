@@ -138,7 +138,7 @@ impl Decompressor {
     fn new(py: Python<'_>, layer: &Layer, format: &str, window: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
         let inner = match window {
             None => stream::decompressor(format).or_raise(py)?,
-            Some(window) => deflate::resume(&Pins::short(Some(&window))?).or_raise(py)?,
+            Some(window) => deflate::resume(&Pins::short::<Vec<u8>>(Some(&window))?).or_raise(py)?,
         };
         let (driver, last) = (inner.driver(), LastStep::default());
         let work = Inflating { inner, room: 0, end: false, last: Arc::clone(&last) };

@@ -13,7 +13,7 @@ use acrypto_core::alg::Direction;
 use acrypto_core::buffer::Source;
 use acrypto_core::cost::Company as Kinds;
 use acrypto_core::layer::{Ask, Bound as Recipe, Chosen, Gathered, Wishes};
-use acrypto_core::request::{Extra, Unit};
+use acrypto_core::request::{Extra, Short, Unit};
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -130,7 +130,7 @@ impl<'a, 'py> Message<'a, 'py> {
     }
 }
 
-pub fn extra(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Option<Box<Extra>> {
+pub fn extra(nonce: Short, ad: Source, tag: Short) -> Option<Box<Extra>> {
     (!nonce.is_empty() || !ad.is_empty() || !tag.is_empty()).then(|| Box::new(Extra::new(nonce, ad, tag)))
 }
 

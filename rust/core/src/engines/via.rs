@@ -13,7 +13,7 @@ use crate::layer::Place;
 use crate::operation::{Hold, Operation, WITHDRAWN};
 use crate::queue::Refused;
 use crate::registry::Bid;
-use crate::request::{Extra, Request, Unit, Work};
+use crate::request::{Extra, Request, Short, Unit, Work};
 use crate::status::{Outcome, Status};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,7 +43,7 @@ impl Via {
             let mut bytes = vec![0; source.len()];
             source.copy_to(&mut bytes).map(|()| Source::from(bytes)).unwrap_or_default()
         };
-        let extra = Extra::new(call.nonce.to_vec(), copied(call.ad), call.tag.to_vec());
+        let extra = Extra::new(Short::from_slice(call.nonce), copied(call.ad), Short::from_slice(call.tag));
         let unit =
             Unit { source: copied(call.source), extra: Some(Box::new(extra)), output: Output::pooled(&self.pool) };
         let bytes = unit.len().saturating_add(self.transform.capacity(call));

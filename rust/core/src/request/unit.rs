@@ -7,13 +7,16 @@ use crate::status::Outcome;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+/// A nonce or a tag: most fit where they are kept.
+pub type Short = smallvec::SmallVec<[u8; 16]>;
+
 /// What only some units have.
 #[derive(Default, Clone)]
 pub struct Extra {
-    pub nonce: Vec<u8>,
+    pub nonce: Short,
     /// None for none, which is the common case.
     pub ad: Option<Arc<Source>>,
-    pub tag: Vec<u8>,
+    pub tag: Short,
 }
 
 /// One message of a request.
@@ -25,7 +28,7 @@ pub struct Unit {
 
 impl Extra {
     /// With additional data, if there are any.
-    pub fn new(nonce: Vec<u8>, ad: Source, tag: Vec<u8>) -> Self {
+    pub fn new(nonce: Short, ad: Source, tag: Short) -> Self {
         Self { nonce, ad: (!ad.is_empty()).then(|| Arc::new(ad)), tag }
     }
 

@@ -93,7 +93,7 @@ pub fn zlib_compressobj(
     strategy: i32,
     zdict: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Deflater> {
-    let dictionary = zdict.map(|zdict| Pins::short(Some(zdict))).transpose()?;
+    let dictionary = zdict.map(|zdict| Pins::short::<Vec<u8>>(Some(zdict))).transpose()?;
     let options = Options { level, method, wbits, mem_level: memLevel, strategy };
     match Deflating::new(options, dictionary.as_deref()) {
         Ok(stream) => Ok(Deflater { state: Mutex::new(stream) }),

@@ -21,7 +21,7 @@ pub fn zlib_decompressobj(wbits: i32, zdict: Option<&Bound<'_, PyAny>>) -> PyRes
 pub fn inflating(wbits: i32, zdict: Option<&Bound<'_, PyAny>>) -> PyResult<Inflating> {
     let dictionary = match zdict {
         None => None,
-        Some(zdict) => match Pins::short(Some(zdict)) {
+        Some(zdict) => match Pins::short::<Vec<u8>>(Some(zdict)) {
             Ok(dictionary) if dictionary.is_empty() => None,
             Ok(dictionary) => Some(Arc::from(dictionary)),
             Err(_) => return Err(PyTypeError::new_err("zdict argument must support the buffer protocol")),

@@ -53,6 +53,14 @@ impl Default for Scratch {
 }
 
 impl Scratch {
+    /// Is as good as new for the next call, and holds little memory meanwhile.
+    pub fn forget(&mut self) {
+        self.tag.fill(0);
+        if self.text.capacity() > 0 {
+            self.text = Vec::new();
+        }
+    }
+
     /// Forgets what was written.
     pub fn wipe(&mut self) {
         self.tag.zeroize();
