@@ -137,6 +137,31 @@ def test_those_nobody_awaits_are_done_in_the_next_turn_and_let_go(layer: acrypto
     run(layer, body)
 
 
+def test_a_loop_that_is_closed_before_its_next_turn_leaves_them_to_whoever_asks(layer: acrypto.Layer) -> None:
+    digest = layer.transform("sha256")
+    asyncio.run(learn(digest))
+    for _ in range(20):
+        left = []
+        loop = asyncio.new_event_loop()
+
+        def leave(loop: asyncio.AbstractEventLoop = loop, left: list = left) -> None:
+            loop.stop()
+            left.append(digest.digest(MESSAGES[0]))
+
+        loop.call_soon(leave)
+        loop.run_forever()
+        loop.close()
+        assert left[0].result() == DIGESTS[0]
+        del loop, leave
+
+        async def body() -> None:
+            ended = asyncio.Event()
+            digest.digest(MESSAGES[1]).add_done_callback(lambda _: ended.set())
+            await asyncio.wait_for(ended.wait(), 60)
+
+        asyncio.run(body())
+
+
 def test_a_closing_layer_ends_them(layer: acrypto.Layer) -> None:
     async def body(digest: acrypto.Transform) -> None:
         operations = [digest.digest(message) for message in MESSAGES[:10]]

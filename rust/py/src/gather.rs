@@ -19,7 +19,7 @@ use acrypto_core::layer::{Bound as Recipe, Chosen, Gathered, Layer, Place};
 use acrypto_core::operation::{Hold, Settled};
 use pyo3::prelude::*;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -138,7 +138,8 @@ impl Gathering {
         let mut list = lock(&self.list);
         if !list.loops.contains(&address) {
             drop(list); // Python code runs here; nobody else runs this loop
-            let turn = Bound::new(event_loop.py(), Turn { ports: Arc::downgrade(ports), address })?;
+            let turn = Turn { ports: Arc::downgrade(ports), address, was_called: AtomicBool::new(false) };
+            let turn = Bound::new(event_loop.py(), turn)?;
             event_loop.call_method1(pyo3::intern!(event_loop.py(), "call_soon"), (turn,))?;
             list = lock(&self.list);
             list.loops.push(address);
@@ -199,11 +200,24 @@ impl Gathering {
 struct Turn {
     ports: Weak<Ports>,
     address: usize,
+    was_called: AtomicBool,
+}
+
+impl Drop for Turn {
+    /// Of a loop that was closed before its next turn: another one may come to have its address.
+    fn drop(&mut self) {
+        if !*self.was_called.get_mut()
+            && let Some(ports) = self.ports.upgrade()
+        {
+            lock(&ports.gathering.list).loops.retain(|address| *address != self.address);
+        }
+    }
 }
 
 #[pymethods]
 impl Turn {
     fn __call__(&self, py: Python<'_>) {
+        self.was_called.store(true, Ordering::Relaxed);
         let Some(ports) = self.ports.upgrade() else { return };
         let gathering = &ports.gathering;
         let kinds: Vec<(Arc<Rivalry>, u32)> = {

@@ -76,12 +76,14 @@ impl Layer {
         let Some(device) = group.first().map(|first| Arc::clone(&first.chosen.place.device)) else { return };
         let started = Instant::now();
         let outcomes = {
-            let mut jobs = Vec::with_capacity(group.len());
+            let group_len = group.len();
+            let mut jobs = Vec::with_capacity(group_len);
             for member in group.iter_mut() {
                 let Some(transform) = member.chosen.place.transform() else { continue };
                 jobs.push(member.unit.job(&**transform, member.direction, member.max_output));
             }
-            device.engine.run_many(&mut jobs)
+            // Without a job for each member nobody could say which result is whose.
+            if jobs.len() == group_len { device.engine.run_many(&mut jobs) } else { Vec::new() }
         };
         let run_ns = started.elapsed().as_nanos() as u64;
         let num = group.len();
