@@ -414,7 +414,7 @@ def test_the_operations_are_those_of_the_kinds() -> None:
 
 def test_the_whole_tree_of_a_layer() -> None:
     """Everything that it shows is there to be read, and the counters tell what was done."""
-    with acrypto.open() as layer:
+    with acrypto.open(["software"]) as layer:
         for _ in range(3):
             layer.digest("sha256", bytes(1 << 16)).wait()
         tree = layer.tree()

@@ -305,7 +305,7 @@ class Registry:
             if kind in {None, entry.offer.kind} and asynchronous in {None, entry.offer.asynchronous}
         ]
         # The oldest of equals, as the core has it.
-        return max(fitting, key=lambda entry: (not entry.beside, entry.offer.priority, -entry.id), default=None)
+        return max(fitting, key=lambda entry: (entry.offer.priority, -entry.id), default=None)
 
     def _missing(self, name: str, made: Entry | None, kind: str | None, asynchronous: bool | None) -> AcryptoError:
         with self._changed:
@@ -362,6 +362,9 @@ class Registry:
                     return existing
                 if any(self._best(inner, None, None, as_part=True) is not entry for inner, entry in asked):
                     continue  # something stronger came meanwhile, or a part has left
+                exact = self._best(name, None, None, as_part=False)
+                if exact is not None and exact.beside and any(part.beside for part in parts):
+                    return exact  # no better for single messages, then, and worse for many
                 entry = self._compose(template, offer, host, parts, runs_here=runs_here)
                 if entry is None:
                     continue
