@@ -89,9 +89,13 @@ class Work:
         return 2 * self.layer.settings.workers + 2
 
 
+#: Engines whose work is done by the threads that ask for it, or by others of the same CPUs.
+ON_THE_CPU = frozenset({"software", "multibuffer"})
+
+
 def _is_alone(layer: Layer) -> bool:
     """Whether there is one CPU, and no device that works beside it."""
-    return len(os.sched_getaffinity(0)) == 1 and all(device.engine == "software" for device in layer.devices())
+    return len(os.sched_getaffinity(0)) == 1 and all(device.engine in ON_THE_CPU for device in layer.devices())
 
 
 class Counted:
