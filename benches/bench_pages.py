@@ -118,7 +118,7 @@ def measured(report: Report, count: int) -> None:
             many = middle[f"{verb}, {cores} cores, {flight} in flight"]
             has_mark = cores == 2 and flight == "two" and count >= 1024
             mark, met = (">= 1.85 x", single / many >= 1.85) if has_mark else ("", None)
-            name = f"  {cores} cores, {flight} in flight (peer ours on one)"
+            name = f"  {verb} on {cores} cores, {count} in a batch, {flight} in flight (peer ours on one)"
             report.add(name, many, "ns", mark=mark, met=met, peer=single)
 
 

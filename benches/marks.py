@@ -32,9 +32,9 @@ MARKS = (
         "sectors",
         r"AES-256-XTS .*16 x 4096 B",
     ),
-    Mark("deflate pages, fixed Huffman, compress", ">= 0.95 x raw ISA-L", "pages", r"compress .*one core"),
-    Mark("deflate pages, decompress", ">= 0.95 x raw ISA-L", "pages", r"decompress .*one core"),
-    Mark("deflate pages, two cores over one", ">= 1.85 x", "pages", r".*\d cores"),
+    Mark("deflate pages, fixed Huffman, compress", ">= 0.95 x raw ISA-L", "pages", r"compress a .*one core"),
+    Mark("deflate pages, decompress", ">= 0.95 x raw ISA-L", "pages", r"decompress a .*one core"),
+    Mark("deflate pages, two cores over one", ">= 1.85 x", "pages", r".*on \d cores"),
     Mark("the same operations at 4 KiB as DPDK's crypto perf", ">= 0.85 x DPDK", "crypto", r".*mark .*DPDK"),
 )
 

@@ -127,6 +127,17 @@ fn each_gets_its_own_result_and_is_told_as_one_of_a_batch() {
     assert_eq!(*bench.laned.together.lock().unwrap_or_else(PoisonError::into_inner), [64]);
 }
 
+/// A lost time slice befalls all that run together: counted for each it would be believed at once.
+#[test]
+fn those_that_run_together_are_one_measurement_of_their_size() {
+    let bench = Bench::open();
+    let mut members: Vec<Gathered> = (0..64).map(|index| bench.gathered(index, 64, "laned0")).collect();
+    bench.layer.run_gathered(&mut members, Duration::ZERO);
+    let Some(first) = members.first() else { unreachable!("there are 64") };
+    let costs = first.chosen.place.costs.at(64);
+    assert_eq!([100, 150].map(|bytes| costs.samples(Direction::Digest, bytes)), [1, 1]);
+}
+
 #[test]
 fn what_fails_is_done_elsewhere_and_spoils_nobody() {
     let bench = Bench::open();

@@ -88,7 +88,8 @@ impl Layout {
         if let (true, Some(slot)) = (asked.packed, asked.slot) {
             return wrong(format!("slot is {slot} and packed is true; results lie in slots or one after the other"));
         }
-        if asked.packed {
+        // Of digests and ciphers' texts all know how long they are: no slots are needed.
+        if asked.packed || !matches!(direction, Direction::Compress | Direction::Decompress) {
             return Ok(Some(Self::Packed));
         }
         // What a source is cut by says nothing of what is in it, if that is compressed.

@@ -14,7 +14,7 @@ use acrypto_core::layer::Ask;
 use acrypto_core::request::{Short, Unit};
 use acrypto_core::status::Status;
 use pyo3::prelude::*;
-use pyo3::types::PyIterator;
+use pyo3::types::{PyIterator, PyMemoryView};
 
 /// The messages of a `*_many`.
 pub enum Sources<'a, 'py> {
@@ -58,10 +58,23 @@ fn cut(
     Ok(pins.units(buffer, unit)?.into_iter())
 }
 
+/// A list of messages, or whatever else gives them one by one. One buffer is none: its items would be its bytes.
+fn messages<'py>(py: Python<'py>, list: &Bound<'py, PyAny>, has_unit: bool) -> PyResult<Bound<'py, PyIterator>> {
+    if is_buffer(list) && PyMemoryView::from(list)?.getattr("ndim")?.extract::<usize>()? == 1 {
+        let told = if has_unit {
+            "the messages are one buffer; unit tells by how many bytes it is cut, or give a list"
+        } else {
+            "the messages are one buffer; give a list of them"
+        };
+        return Err(Status::usage(told)).or_raise(py);
+    }
+    list.try_iter()
+}
+
 /// The nonces of many messages: each an object, or all in one buffer.
 enum Nonces<'py> {
     Each(Bound<'py, PyIterator>),
-    Cut { bytes: Short, size: usize, at: usize },
+    Cut { bytes: Short, size: usize, left: usize },
 }
 
 impl<'py> Nonces<'py> {
@@ -72,20 +85,20 @@ impl<'py> Nonces<'py> {
         let bytes: Short = Pins::short(Some(nonces))?;
         let size = bytes.len().checked_div(messages).unwrap_or(0);
         if size * messages != bytes.len() {
-            let told =
-                format!("{} bytes of nonces for {messages} messages; they must be the same for each", bytes.len());
+            let told = format!("{} bytes of nonces for {messages} messages; each must have as many", bytes.len());
             return Err(Status::Usage(told)).or_raise(py);
         }
-        Ok(Self::Cut { bytes, size, at: 0 })
+        Ok(Self::Cut { bytes, size, left: messages })
     }
 
     fn next(&mut self) -> PyResult<Option<Short>> {
         match self {
             Self::Each(nonces) => nonces.next().map(|nonce| Pins::short(Some(&nonce?))).transpose(),
-            Self::Cut { bytes, size, at } => {
-                let nonce = bytes.get(*at..*at + *size).filter(|_| *at < bytes.len() || *size == 0);
-                *at += *size;
-                Ok(nonce.map(Short::from_slice))
+            Self::Cut { left: 0, .. } => Ok(None),
+            Self::Cut { bytes, size, left } => {
+                let at = bytes.len() - *left * *size;
+                *left -= 1;
+                Ok(bytes.get(at..at + *size).map(Short::from_slice))
             }
         }
     }
@@ -194,14 +207,14 @@ impl Transform {
                 units.extend(cut(py, buffer, unit, pins)?.map(|source| layer.unit(source)));
             }
             Sources::List(list) => {
-                for item in list.try_iter()? {
+                for item in messages(py, list, true)? {
                     let source = pins.source(&item?)?;
                     units.push(layer.unit(source));
                 }
             }
             Sources::Tagged { tags, list } => {
                 let mut tags = tags.try_iter()?;
-                for item in list.try_iter()? {
+                for item in messages(py, list, false)? {
                     let source = pins.source(&item?)?;
                     let Some(tag) = tags.next() else {
                         return Err(Status::usage(format!("{} tags for more messages", units.len()))).or_raise(py);
@@ -218,29 +231,29 @@ impl Transform {
                 match unit {
                     Some(unit) => units.extend(cut(py, list, unit, pins)?.map(|source| layer.unit(source))),
                     None => {
-                        for item in list.try_iter()? {
+                        for item in messages(py, list, true)? {
                             units.push(layer.unit(pins.source(&item?)?));
                         }
                     }
                 }
                 let mut ads = ads.map(|ads| ads.try_iter()).transpose()?;
-                let mut nonces = Nonces::of(py, nonces, units.len())?;
+                let num = units.len();
+                let mut nonces = Nonces::of(py, nonces, num)?;
                 for (index, unit) in units.iter_mut().enumerate() {
                     let Some(nonce) = nonces.next()? else {
-                        return Err(Status::usage(format!("{index} nonces for more messages"))).or_raise(py);
+                        return Err(Status::usage(format!("{index} nonces for {num} messages"))).or_raise(py);
                     };
                     let ad = match &mut ads {
                         None => Source::default(),
                         Some(ads) => match ads.next() {
                             Some(ad) => pins.source(&ad?)?,
-                            None => return Err(Status::usage(format!("{index} ads for more messages"))).or_raise(py),
+                            None => return Err(Status::usage(format!("{index} ads for {num} messages"))).or_raise(py),
                         },
                     };
                     unit.extra = extra(nonce, ad, Short::new());
                 }
                 if nonces.next()?.is_some() || ads.is_some_and(|mut ads| ads.next().is_some()) {
-                    return Err(Status::usage(format!("more nonces or ads than the {} messages", units.len())))
-                        .or_raise(py);
+                    return Err(Status::usage(format!("more nonces or ads than the {num} messages"))).or_raise(py);
                 }
             }
         }

@@ -320,7 +320,7 @@ impl Transform {
         self.start(py, &Message { tag: Some(&tag), ..Message::of(Direction::Verify, &data) }, asked)
     }
 
-    /// `compress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
+    /// `compress` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list; or a Batch, results in one piece of memory, with `into`, `slot` or `packed`.
     #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, slot=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn compress_many<'py>(
         &self,
@@ -368,7 +368,7 @@ impl Transform {
         self.start_many(py, Direction::Decompress, Sources::of(&data, asked.unit), asked)
     }
 
-    /// `digest` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
+    /// `digest` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list; or a Batch, results in one piece of memory, with `into` or `packed`.
     #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn digest_many<'py>(
         &self,
@@ -392,7 +392,7 @@ impl Transform {
         self.start_many(py, Direction::Digest, Sources::of(&data, asked.unit), asked)
     }
 
-    /// `mac` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list.
+    /// `mac` of many messages in one submission: a list of messages, or one buffer cut into `unit` bytes. Gives a list; or a Batch, results in one piece of memory, with `into` or `packed`.
     #[pyo3(signature = (data, **options), text_signature = "($self, data, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn mac_many<'py>(
         &self,
@@ -416,7 +416,7 @@ impl Transform {
         self.start_many(py, Direction::Mac, Sources::of(&data, asked.unit), asked)
     }
 
-    /// `encrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
+    /// `encrypt` of many messages in one submission, with a nonce (and perhaps ad) each: a list of messages, or one buffer cut into `unit` bytes; a list of nonces, or all in one buffer. Gives a list; or a Batch, results in one piece of memory, with `into` or `packed`.
     #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn encrypt_many<'py>(
         &self,
@@ -446,7 +446,7 @@ impl Transform {
         self.start_many(py, Direction::Encrypt, sources, asked)
     }
 
-    /// `decrypt` of many messages in one submission, with a nonce (and perhaps ad) each. Gives a list.
+    /// `decrypt` of many messages in one submission, with a nonce (and perhaps ad) each: a list of messages, or one buffer cut into `unit` bytes; a list of nonces, or all in one buffer. Gives a list; or a Batch, results in one piece of memory, with `into` or `packed`.
     #[pyo3(signature = (nonces, data, ads = None, **options), text_signature = "($self, nonces, data, ads=None, *, unit=None, into=None, packed=False, return_exceptions=False, priority=0, deadline=None, device=None, client=None, mode='queued', callback=None)")]
     fn decrypt_many<'py>(
         &self,

@@ -24,6 +24,8 @@ class Engine:
     name = ""
     #: What it needs, in words, for `acrypto doctor`.
     needs = "nothing"
+    #: The library behind all that it offers, for `acrypto algorithms`, if it is one.
+    library = ""
     #: Whether `acrypto.open()` takes it without being asked.
     by_default = False
     #: Whether its offers are proven before anybody sees them. Only what does nothing, or errs on purpose, says no.

@@ -32,6 +32,7 @@ class Multibuffer(Engine):
 
     name = "multibuffer"
     needs = "intel-ipsec-mb 1.3, 1.5 or 2.0 (Debian: libipsec-mb1, libipsec-mb2)"
+    library = "intel-ipsec-mb"
     by_default = True
 
     def __init__(self, *, gather_us: float = GATHER_US) -> None:

@@ -31,6 +31,7 @@ class Entry:
         "id",
         "identity",
         "is_wrapper",
+        "library",
         "note",
         "offer",
         "parts",
@@ -47,6 +48,7 @@ class Entry:
         self.offer = offer
         self.device = device
         self.engine = engine
+        self.library = ""
         self.identity = identity
         self.state = LARVAL
         self.reason = ""

@@ -124,7 +124,7 @@ class Registry:
             ]
             beside = self._native.lanes(device) > 1
             for entry in entries:
-                entry.beside = beside
+                entry.beside, entry.library = beside, engine.library
             self._entries.update((entry.id, entry) for entry in entries)
             self._engines[device] = engine.name
         if engine.selftest:
@@ -488,7 +488,7 @@ class Registry:
             users=self._native.users(entry.id),
             shape=offer.shape or Shape(),
             limits=offer.limits,
-            library=known["library"] if known else "",
+            library=known["library"] if known else entry.library,
             id=entry.id,
         )
 

@@ -92,6 +92,7 @@ impl Layer {
         let (mut done, mut bytes_in, mut bytes_out) = (0, 0, 0);
         let lost = || Err(Status::Internal("a message without a result".into()));
         let mut outcomes = outcomes.into_iter();
+        let mut measured = Vec::new();
         for member in group.iter_mut() {
             let outcome = outcomes.next().unwrap_or_else(lost);
             let place = &member.chosen.place;
@@ -100,7 +101,10 @@ impl Layer {
             if outcome.is_ok() {
                 (done, bytes_out) = (done + 1, bytes_out + own_out);
             }
-            if has_all {
+            // However many they are, it is one measurement: a lost time slice must not count as many.
+            let of = (Arc::as_ptr(&place.costs), member.direction, member.bytes().leading_zeros());
+            if has_all && !measured.contains(&of) {
+                measured.push(of);
                 // By their bytes: nobody has measured which took how much of it.
                 let each_ns = run_ns as u128 * u128::from(weight(member.bytes())) / u128::from(all_bytes.max(1));
                 place.costs.at(num).record(member.direction, member.bytes(), each_ns as u64);

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 LONG = 0.06
 
 
-def seconds(run: Run, *, repeat: int = 1, long: float = LONG) -> float:
+def seconds(run: Run, *, repeat: int = 1, long: float = LONG, before: int = 1) -> float:
     """The best time of one call, in seconds.
 
     Args:
-        run: what is timed; once before, so that nothing is new to it.
+        run: what is timed.
         repeat: calls between two looks at the clock.
         long: seconds to go on for.
+        before: calls that are not timed, so that nothing is new to it, nor to the balancer.
     """
-    run()
+    for _ in range(before):
+        run()
     best, until = float("inf"), time.perf_counter() + long
     while (begun := time.perf_counter()) < until:
         for _ in range(repeat):
