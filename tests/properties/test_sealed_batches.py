@@ -1,4 +1,4 @@
-"""Laws of batches of digests, MACs and ciphers: packed or not, in whatever memory, each result is as if it were alone."""
+"""Laws of batches of digests, MACs and ciphers: packed or not, in any memory, each result is as if it were alone."""
 
 from __future__ import annotations
 
