@@ -121,7 +121,7 @@ CASES = (
         raw="gcm256-enc",
         peers={"cryptography": lambda message: _GCM.encrypt(NONCE, message, None)},
         openssl=("-evp", "aes-256-gcm"),
-        dpdk=("--optype", "aead", *_AEAD, "--aead-aad-sz", "16", "--digest-sz", "16"),
+        dpdk=("--optype", "aead", *_AEAD, "--aead-aad-sz", "0", "--digest-sz", "16"),
     ),
     Case(
         *("chacha20-poly1305", "ChaCha20-Poly1305", "chacha20-poly1305", "encrypt", KEY32, NONCE),

@@ -105,7 +105,7 @@ impl Layout {
     /// Where the sizes of all results are known, those that follow one another have places of their own, too.
     pub fn known(transform: &dyn Kind, units: &[Unit], direction: Direction, max_output: u64) -> Option<Self> {
         let size = |unit: &Unit| transform.capacity(&unit.call(direction, max_output));
-        let first = units.first().map(size).filter(|size| *size > 0)?;
+        let first = units.first().filter(|_| transform.knows_sizes()).map(size).filter(|size| *size > 0)?;
         let is_fixed = match direction {
             Direction::Digest | Direction::Mac => true,
             Direction::Encrypt | Direction::Decrypt => {

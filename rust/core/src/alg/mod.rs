@@ -236,6 +236,11 @@ pub trait Transform: Any + Send + Sync {
     /// Expected bytes of output; a bound where one is known, else a guess. Used for budgets and the first allocation.
     fn capacity(&self, call: &Call<'_>) -> usize;
 
+    /// Whether that is the size of every result, of digests and ciphers; else only a guess.
+    fn knows_sizes(&self) -> bool {
+        true
+    }
+
     /// Does the work. On failure nothing of `output` is released; an open that fails its tag has wiped it.
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts>;
 

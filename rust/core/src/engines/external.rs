@@ -80,6 +80,9 @@ impl Transform for Recipe {
     fn capacity(&self, call: &Call<'_>) -> usize {
         self.checks.capacity(call)
     }
+    fn knows_sizes(&self) -> bool {
+        self.checks.knows_sizes()
+    }
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
         self.checks.run(call, output)
     }
@@ -107,6 +110,9 @@ impl Transform for Foreign {
         self.driver
     }
 
+    fn knows_sizes(&self) -> bool {
+        false
+    }
     fn capacity(&self, call: &Call<'_>) -> usize {
         let len = call.source.len();
         match call.direction {

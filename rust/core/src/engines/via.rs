@@ -71,6 +71,10 @@ impl Transform for Via {
         self.transform.capacity(call)
     }
 
+    fn knows_sizes(&self) -> bool {
+        self.transform.knows_sizes()
+    }
+
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
         if !self.bid.device.is_running() {
             return Err(Status::DeviceLost(self.bid.device.name.to_string()));
