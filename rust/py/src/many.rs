@@ -61,7 +61,7 @@ fn cut(
 /// The nonces of many messages: each an object, or all in one buffer.
 enum Nonces<'py> {
     Each(Bound<'py, PyIterator>),
-    Cut { bytes: Vec<u8>, size: usize, at: usize },
+    Cut { bytes: Vec<u8>, size: usize, at: usize, left: usize },
 }
 
 impl<'py> Nonces<'py> {
@@ -76,15 +76,16 @@ impl<'py> Nonces<'py> {
                 format!("{} bytes of nonces for {messages} messages; they must be the same for each", bytes.len());
             return Err(Status::Usage(told)).or_raise(py);
         }
-        Ok(Self::Cut { bytes, size, at: 0 })
+        Ok(Self::Cut { bytes, size, at: 0, left: messages })
     }
 
     fn next(&mut self) -> PyResult<Option<Vec<u8>>> {
         match self {
             Self::Each(nonces) => nonces.next().map(|nonce| Pins::short(Some(&nonce?))).transpose(),
-            Self::Cut { bytes, size, at } => {
-                let nonce = bytes.get(*at..*at + *size).filter(|_| *at < bytes.len() || *size == 0);
-                *at += *size;
+            Self::Cut { bytes, size, at, left } => {
+                let Some(rest) = left.checked_sub(1) else { return Ok(None) };
+                let nonce = bytes.get(*at..*at + *size);
+                (*at, *left) = (*at + *size, rest);
                 Ok(nonce.map(<[u8]>::to_vec))
             }
         }
@@ -128,7 +129,7 @@ impl Transform {
         let chosen = self.choose(py, &Ask { device, priority, client, depth, ..Ask::of(direction, mean) })?;
         // What an engine may keep to itself is done again elsewhere: not in memory that it could still write to.
         let is_direct = !chosen.place.device.engine.may_lose();
-        if let (Some(Layout::Packed), true, Some(transform)) = (&layout, is_direct, chosen.place.transform()) {
+        if let (Some(Layout::Packed(_)), true, Some(transform)) = (&layout, is_direct, chosen.place.transform()) {
             layout = Layout::known(&**transform, &units, direction, max_output).or(layout);
         }
         let (harvest, tray) = match &layout {

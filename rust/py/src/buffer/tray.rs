@@ -17,6 +17,7 @@ impl Pins {
         pool: &Arc<Pool>,
         num: usize,
         slot: Option<usize>,
+        is_packed: bool,
         sources: impl Iterator<Item = &'a Source>,
     ) -> PyResult<Arc<Tray>> {
         let tray = match into {
@@ -39,7 +40,7 @@ impl Pins {
                 unsafe { Tray::fixed(pool, start, capacity, num, slot) }
             }
         };
-        let tray = Arc::new(tray);
+        let tray = Arc::new(if is_packed { tray.packed() } else { tray });
         self.hold(Pin::Tray(Arc::clone(&tray)));
         Ok(tray)
     }
