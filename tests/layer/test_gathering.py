@@ -279,7 +279,7 @@ def test_a_cancelled_one_lets_go_of_memory_though_its_handle_stays(layer: acrypt
     async def body(digest: acrypto.Transform) -> None:
         data = bytearray(MESSAGES[0])
         operations = [digest.digest(data) for _ in range(10)]
-        assert all([operation.cancel() for operation in operations])
+        assert all(operation.cancel() for operation in operations)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         data.append(0)  # which raises BufferError while it is pinned

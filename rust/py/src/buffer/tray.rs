@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 impl Pins {
     /// Memory for `num` results, in slots or packed: the caller's, if there is some, else the pool's.
+    #[allow(clippy::too_many_arguments)] // what a batch's memory is made of
     pub fn tray<'a>(
         &mut self,
         py: Python<'_>,
