@@ -5,9 +5,11 @@ import hashlib
 import threading
 
 import pytest
+from tests.registry.twins import Twin
 
 import acrypto
 from acrypto.engines.multibuffer import Multibuffer
+from acrypto.model.offers import Limits, Offer
 
 if absent := Multibuffer().probe():
     pytest.skip(f"multibuffer: {absent.reason}", allow_module_level=True)
@@ -208,5 +210,137 @@ def test_with_no_patience_none_are_put_off() -> None:
                 operations = [digest.digest(message) for message in MESSAGES[:8]]
                 assert all(operation.done() for operation in operations)
                 assert all(operation.completion.lane == "inline" for operation in operations)
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_is_closed_before_its_next_turn_leaves_none_behind(layer: acrypto.Layer) -> None:
+    event_loop = asyncio.new_event_loop()
+    operations = []
+
+    async def main() -> None:
+        digest = layer.transform("sha256")
+        await learn(digest)
+        event_loop.stop()
+        operations.extend(digest.digest(message) for message in MESSAGES[:10])
+        await asyncio.Event().wait()
+
+    task = event_loop.create_task(main())
+    event_loop.run_forever()
+    task.get_coro().close()
+    task._log_destroy_pending = False
+    assert operations[0].completion is None
+    event_loop.close()
+    assert all(operation.completion for operation in operations)
+    assert [operation.result() for operation in operations] == DIGESTS[:10]
+
+
+class Eager(asyncio.SelectorEventLoop):
+    """Calls at once what it is told to call soon, if it is told so."""
+
+    is_eager = False
+
+    def call_soon(self, callback, *args, context=None):
+        if self.is_eager and type(callback).__name__ == "Turn":
+            callback()
+            return None
+        return super().call_soon(callback, *args, context=context)
+
+
+def test_a_loop_that_calls_at_once_is_told_again_of_the_next(layer: acrypto.Layer) -> None:
+    event_loop = Eager()
+
+    async def main() -> None:
+        digest = layer.transform("sha256")
+        await learn(digest)
+        await asyncio.sleep(0)
+        event_loop.is_eager = True
+        assert digest.digest(MESSAGES[0]).completion
+        event_loop.is_eager = False
+        operation = digest.digest(MESSAGES[1])
+        assert not operation.completion
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert operation.completion
+
+    event_loop.run_until_complete(main())
+    event_loop.close()
+
+
+class Refusing(asyncio.SelectorEventLoop):
+    """Refuses a turn if it is told so."""
+
+    refuses = False
+
+    def call_soon(self, callback, *args, context=None):
+        if self.refuses and type(callback).__name__ == "Turn":
+            raise RuntimeError("refused")
+        return super().call_soon(callback, *args, context=context)
+
+
+def test_a_loop_that_refuses_once_is_asked_again(layer: acrypto.Layer) -> None:
+    event_loop = Refusing()
+
+    async def main() -> None:
+        digest = layer.transform("sha256")
+        await learn(digest)
+        await asyncio.sleep(0)
+        data = bytearray(MESSAGES[0])
+        event_loop.refuses = True
+        with pytest.raises(RuntimeError, match="refused") as raised:
+            digest.digest(data)
+        data.append(0)  # nothing holds it
+        event_loop.refuses = False
+        operation = digest.digest(MESSAGES[1])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert operation.completion, raised
+
+    event_loop.run_until_complete(main())
+    event_loop.close()
+
+
+def test_a_cancelled_one_lets_go_of_memory_though_its_handle_stays(layer: acrypto.Layer) -> None:
+    async def body(digest: acrypto.Transform) -> None:
+        data = bytearray(MESSAGES[0])
+        operations = [digest.digest(data) for _ in range(10)]
+        assert all(operation.cancel() for operation in operations)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        data.append(0)  # which raises BufferError while it is pinned
+        assert all(operation.cancelled() for operation in operations)
+
+    run(layer, body)
+
+
+def test_bursts_of_two_kinds_in_turn_travel_together_as_those_of_one_kind_do() -> None:
+    """What was awaited is counted once, not again as a burst of none when another kind comes."""
+
+    async def main() -> None:
+        with acrypto.open(["multibuffer"], settings=acrypto.Settings(remember_costs=False)) as layer:
+            starts = (layer.transform("sha256").digest, layer.transform("hmac(sha256)", key=bytes(32)).mac)
+            for _ in range(40):
+                are_done = []
+                for start in starts:
+                    operations = [start(MESSAGES[0]) for _ in range(2)]
+                    are_done.append(any(operation.completion for operation in operations))
+                    for operation in operations:
+                        await operation
+            assert are_done == [False, False]
+
+    asyncio.run(main())
+
+
+def test_a_burst_that_goes_one_way_keeps_within_its_limits() -> None:
+    twin = Twin(Offer("sha256", "sha256-twin", 300, limits=Limits(max_bytes=5000)))
+    settings = acrypto.Settings(balancer="failover", remember_costs=False)
+
+    async def main() -> None:
+        with acrypto.open(["software", "multibuffer", twin], settings=settings) as layer:
+            digest = layer.transform("sha256")
+            operations = [digest.digest(bytes(size)) for size in (4100, 4200, 8000)]
+            for operation in operations:
+                await operation
+            assert [operation.completion.device == "twin0" for operation in operations] == [True, True, False]
 
     asyncio.run(main())

@@ -21,6 +21,7 @@ mod rig;
 struct Laned {
     together: Mutex<Vec<usize>>,
     fails: AtomicBool,
+    panics: AtomicBool,
 }
 
 impl Engine for Laned {
@@ -38,6 +39,7 @@ impl Engine for Laned {
     }
     fn run_many(&self, jobs: &mut [Job<'_>]) -> Vec<Outcome<Facts>> {
         self.together.lock().unwrap_or_else(PoisonError::into_inner).push(jobs.len());
+        assert!(!self.panics.load(Ordering::Relaxed), "told to");
         let fails = self.fails.load(Ordering::Relaxed);
         let run = |(index, job): (usize, &mut Job<'_>)| match fails && index % 2 == 1 {
             true => Err(Status::Engine { engine: "laned".into(), what: "failed, as it was told to".into() }),
@@ -149,6 +151,40 @@ fn what_fails_is_done_elsewhere_and_spoils_nobody() {
         assert_eq!(member.unit.output.as_slice(), bench.right(index));
         assert_eq!(&*told.device, if index % 2 == 1 { "software0" } else { "laned0" });
     }
+}
+
+#[test]
+fn when_its_engine_panics_all_are_done_elsewhere() {
+    let bench = Bench::open();
+    bench.laned.panics.store(true, Ordering::Relaxed);
+    let mut members: Vec<Gathered> = (0..16).map(|index| bench.gathered(index, 16, "laned0")).collect();
+    let results = bench.layer.run_gathered(&mut members, Duration::ZERO);
+    assert_eq!(results.len(), 16);
+    for (index, (member, (outcome, told))) in members.iter().zip(&results).enumerate() {
+        assert!(outcome.is_ok());
+        assert_eq!((&*told.device, member.unit.output.as_slice()), ("software0", &*bench.right(index)));
+    }
+}
+
+#[test]
+fn a_device_whose_failures_are_not_in_a_row_stays() {
+    let bench = Bench::open();
+    for round in 0..20 {
+        bench.laned.fails.store(round % 2 == 0, Ordering::Relaxed);
+        let mut members: Vec<Gathered> = (0..2).map(|index| bench.gathered(index, 2, "laned0")).collect();
+        let results = bench.layer.run_gathered(&mut members, Duration::ZERO);
+        assert!(results.iter().all(|(outcome, _)| outcome.is_ok()));
+    }
+    assert!(bench.layer.devices().iter().all(|device| device.is_usable()));
+}
+
+#[test]
+fn the_time_that_lanes_take_is_told_of_the_algorithm() {
+    let bench = Bench::open();
+    let mut members: Vec<Gathered> = (0..64).map(|index| bench.gathered(index, 64, "laned0")).collect();
+    bench.layer.run_gathered(&mut members, Duration::ZERO);
+    let costs = members.first().map(|member| Arc::clone(&member.chosen.place.costs));
+    assert!(costs.is_some_and(|costs| costs.tally.busy_ns.load(Ordering::Relaxed) > 0));
 }
 
 #[test]

@@ -75,7 +75,8 @@ pub struct Plan {
 /// How the results are to lie, if the caller wants them in one piece of memory: bytes of a slot, or packed.
 pub enum Layout {
     Slots(usize),
-    Packed,
+    /// Written in slots of so many bytes, if it is known that each fills its own; then one after the other.
+    Packed(Option<usize>),
 }
 
 impl Layout {
@@ -90,14 +91,14 @@ impl Layout {
         }
         // Of digests and ciphers' texts all know how long they are: no slots are needed.
         if asked.packed || !matches!(direction, Direction::Compress | Direction::Decompress) {
-            return Ok(Some(Self::Packed));
+            return Ok(Some(Self::Packed(None)));
         }
         // What a source is cut by says nothing of what is in it, if that is compressed.
         let unit = asked.unit.filter(|_| direction != Direction::Decompress || has_spans);
         match asked.slot.or(unit) {
             Some(0) => wrong("slot is 0 bytes; it must be at least 1".into()),
             Some(slot) => Ok(Some(Self::Slots(slot))),
-            None if asked.into.is_none() => Ok(Some(Self::Packed)),
+            None if asked.into.is_none() => Ok(Some(Self::Packed(None))),
             None => wrong("into for many results needs slot, the bytes from one to the next, or packed=True".into()),
         }
     }
@@ -114,13 +115,13 @@ impl Layout {
             }
             _ => false,
         };
-        is_fixed.then_some(Self::Slots(first))
+        is_fixed.then_some(Self::Packed(Some(first)))
     }
 
     pub fn slot(&self) -> Option<usize> {
         match self {
             Self::Slots(slot) => Some(*slot),
-            Self::Packed => None,
+            Self::Packed(slot) => *slot,
         }
     }
 }
@@ -140,7 +141,8 @@ pub fn lay_out(
     let num = units.len() + spans.failed.len();
     let slot = layout.slot();
     let into = asked.into.as_ref();
-    let tray = pins.tray(py, into, &layer.pool, num, slot, units.iter().map(|unit| &unit.source))?;
+    let is_packed = matches!(layout, Layout::Packed(_));
+    let tray = pins.tray(py, into, &layer.pool, num, slot, is_packed, units.iter().map(|unit| &unit.source))?;
     if slot.is_some() && is_direct {
         let mut failed = spans.failed.iter().map(|(index, _)| *index).peekable();
         let present = (0..num).filter(|index| failed.next_if_eq(index).is_none());

@@ -15,6 +15,7 @@ use crate::operation::Operation;
 use crate::port::{Ports, lock};
 use acrypto_core::alg::Direction;
 use acrypto_core::cost::Rivalry;
+use acrypto_core::fork;
 use acrypto_core::layer::{Bound as Recipe, Chosen, Gathered, Layer, Place};
 use acrypto_core::operation::{Hold, Settled};
 use pyo3::prelude::*;
@@ -79,7 +80,11 @@ pub fn same_as_last(bound: &Arc<Recipe>, direction: Direction, bytes: usize) -> 
         let is_alike = std::ptr::eq(last.bound.as_ptr(), Arc::as_ptr(bound))
             && last.direction == direction
             && last.size == bytes.leading_zeros();
-        let place = is_alike.then(|| last.place.upgrade()).flatten().filter(|place| place.device.is_usable())?;
+        let place = is_alike.then(|| last.place.upgrade()).flatten()?;
+        // Sizes that are alike may lie on both sides of a limit; and what is queued counts for the next choice.
+        let device = &place.device;
+        let takes = device.is_usable() && device.may_trickle() && place.limits.takes(direction, bytes);
+        (takes && device.engine.runs_inline()).then_some(())?;
         Some(Chosen { place, reason: last.reason, runs_here: false })
     })
 }
@@ -102,7 +107,8 @@ pub fn count_submitted(kind: &Arc<Rivalry>) {
             run.num += 1;
             return;
         }
-        if let Some(before) = run.kind.replace(Arc::clone(kind)) {
+        // One that was awaited is told already.
+        if let Some(before) = run.kind.replace(Arc::clone(kind)).filter(|_| run.num > 0) {
             before.company.note_burst(run.num);
         }
         run.num = 1;
@@ -136,17 +142,25 @@ impl Gathering {
     ) -> PyResult<bool> {
         let address = event_loop.as_ptr() as usize;
         let mut list = lock(&self.list);
-        if !list.loops.contains(&address) {
+        let is_first = !list.loops.contains(&address);
+        if is_first {
+            list.loops.push(address); // first: whoever calls at once, or drops what it was told to call, takes it out
             drop(list); // Python code runs here; nobody else runs this loop
-            let turn = Turn { ports: Arc::downgrade(ports), address, was_called: AtomicBool::new(false) };
-            let turn = Bound::new(event_loop.py(), turn)?;
-            event_loop.call_method1(pyo3::intern!(event_loop.py(), "call_soon"), (turn,))?;
+            let turn = Turn::new(ports, address);
+            let call_soon = |turn| event_loop.call_method1(pyo3::intern!(event_loop.py(), "call_soon"), (turn,));
+            let scheduled = Bound::new(event_loop.py(), turn).and_then(call_soon);
             list = lock(&self.list);
-            list.loops.push(address);
+            if let Err(error) = scheduled {
+                list.loops.retain(|known| *known != address);
+                return Err(error);
+            }
         }
         list.members.push(member);
         let num = list.members.len();
         self.num.store(num, Ordering::Release);
+        if is_first && !list.loops.contains(&address) {
+            return Ok(true); // its turn has been already
+        }
         let since = *list.since.get_or_insert_with(Instant::now);
         // To read the clock each time would cost a tenth of what is saved.
         Ok(num >= MOST || (num.is_multiple_of(CLOCKED) && since.elapsed() > most))
@@ -181,7 +195,10 @@ impl Gathering {
             if hold.is_pending() {
                 callers.push((operation, hold));
                 works.push(work);
-            } // else withdrawn meanwhile: dropping its hold lets go of it
+            } else {
+                drop((hold, work)); // withdrawn meanwhile: nobody needs the caller's memory any more
+                operation.get().finish(py, &operation, true);
+            }
         }
         if works.is_empty() {
             return;
@@ -200,17 +217,32 @@ impl Gathering {
 struct Turn {
     ports: Weak<Ports>,
     address: usize,
+    /// Of the process: a forked child leaves what its parent has put off alone.
+    generation: u64,
     was_called: AtomicBool,
 }
 
+impl Turn {
+    fn new(ports: &Arc<Ports>, address: usize) -> Self {
+        let generation = fork::generation();
+        Self { ports: Arc::downgrade(ports), address, generation, was_called: AtomicBool::new(false) }
+    }
+}
+
 impl Drop for Turn {
-    /// Of a loop that was closed before its next turn: another one may come to have its address.
+    /// Its loop was closed before its next turn, or has refused it. Another loop may have the same address one day.
     fn drop(&mut self) {
-        if !*self.was_called.get_mut()
-            && let Some(ports) = self.ports.upgrade()
-        {
-            lock(&ports.gathering.list).loops.retain(|address| *address != self.address);
-        }
+        let Some(ports) = self.ports.upgrade().filter(|_| !*self.was_called.get_mut()) else { return };
+        Python::try_attach(|py| {
+            if self.generation == fork::generation() {
+                let raised = PyErr::take(py); // Python code runs below, and this may be on the way of an exception
+                lock(&ports.gathering.list).loops.retain(|address| *address != self.address);
+                ports.gather_now(py); // they were submitted, and nobody else may come by
+                if let Some(raised) = raised {
+                    raised.restore(py);
+                }
+            }
+        });
     }
 }
 

@@ -141,7 +141,7 @@ impl Transform {
         let chosen = self.choose(py, &Ask { device, priority, client, depth, ..Ask::of(direction, mean) })?;
         // What an engine may keep to itself is done again elsewhere: not in memory that it could still write to.
         let is_direct = !chosen.place.device.engine.may_lose();
-        if let (Some(Layout::Packed), Some(transform)) = (&layout, chosen.place.transform()) {
+        if let (Some(Layout::Packed(_)), true, Some(transform)) = (&layout, is_direct, chosen.place.transform()) {
             layout = Layout::known(&**transform, &units, direction, max_output).or(layout);
         }
         let (harvest, tray) = match &layout {

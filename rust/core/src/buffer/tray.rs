@@ -25,6 +25,8 @@ pub struct Tray {
     area: OnceLock<Area>,
     /// Bytes from one result to the next; none if packed.
     slot: Option<usize>,
+    /// Slots are where results are written; then they follow one another all the same.
+    is_dense: bool,
     pool: Arc<Pool>,
     /// Results there will be, and those that have failed already, by index in order.
     num: usize,
@@ -75,7 +77,12 @@ impl Tray {
 
     fn empty(pool: &Arc<Pool>, num: usize, slot: Option<usize>) -> Self {
         let (area, laid) = (OnceLock::new(), OnceLock::new());
-        Self { area, slot, pool: Arc::clone(pool), num, failed: Mutex::default(), laid }
+        Self { area, slot, is_dense: slot.is_none(), pool: Arc::clone(pool), num, failed: Mutex::default(), laid }
+    }
+
+    /// Packed in the end, though written in slots: where all results are thought to fill theirs, few have to move.
+    pub fn packed(self) -> Self {
+        Self { is_dense: true, ..self }
     }
 
     fn take(&self, wanted: usize) -> Result<(), Status> {
@@ -136,7 +143,10 @@ impl Tray {
                 }
                 None => results.next().unwrap_or_else(|| Err(Status::Internal("a unit without a result".into()))),
             };
-            let at = self.slot.map_or(laid.end, |slot| index.saturating_mul(slot));
+            let at = match self.slot.filter(|_| !self.is_dense) {
+                Some(slot) => index.saturating_mul(slot),
+                None => laid.end, // never behind its slot, so that those that are still to come are not touched
+            };
             let put = result.and_then(|(output, _)| self.put(index, at, &output));
             laid.offsets.push(i64::try_from(at).unwrap_or(i64::MAX));
             match put {
@@ -155,7 +165,7 @@ impl Tray {
 
     fn put(&self, index: usize, at: usize, output: &Output) -> Result<usize, Status> {
         let (bytes, area) = (output.as_slice(), self.area.get());
-        let room = match (self.slot, area) {
+        let room = match (self.slot.filter(|_| !self.is_dense), area) {
             (Some(_), _) => self.place(index).map_or(0, |place| place.len()),
             (None, Some(area)) => area.capacity.saturating_sub(at),
             (None, None) => 0,
@@ -210,6 +220,22 @@ mod tests {
         assert_eq!(laid.errors, [(1, Status::Cancelled), (2, Status::DeadlineExceeded)]);
         assert_eq!(tray.bytes(laid.end), b"abcde");
         assert!(tray.lay(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn what_is_packed_and_was_written_in_slots_moves_up_to_what_is_before_it() {
+        let pool = Pool::new(1 << 20);
+        let tray = Arc::new(Tray::pooled(&pool, 5, Some(4)).unwrap().packed());
+        tray.fail(vec![(0, Status::Cancelled)]);
+        let results = [b"abcd".as_slice(), b"", b"efg", b"hijk"].iter().zip(1..).map(|(bytes, index)| {
+            // SAFETY: once for each index, and dropped in `lay`.
+            let mut output = unsafe { tray.output(index) }.unwrap();
+            output.append(bytes)?;
+            if bytes.is_empty() { Err(Status::AuthenticationFailed) } else { Ok((output, Facts::default())) }
+        });
+        let laid = tray.lay(results.collect()).unwrap();
+        assert_eq!((laid.offsets.as_slice(), laid.end), ([0, 0, 4, 4, 7].as_slice(), 11));
+        assert_eq!(tray.bytes(laid.end), b"abcdefghijk");
     }
 
     #[test]

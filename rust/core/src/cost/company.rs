@@ -23,7 +23,8 @@ pub struct Company {
 fn note(mean: &AtomicU32, num: u32) {
     let new = num.min(MOST) * PARTS;
     let old = mean.load(Ordering::Relaxed);
-    let next = if new > old { old.midpoint(new) } else { old - (old - new).div_ceil(4) };
+    // Rounded towards the new one, so that it is reached.
+    let next = if new > old { old + (new - old).div_ceil(2) } else { old - (old - new).div_ceil(4) };
     mean.store(next, Ordering::Relaxed); // a race loses one sample, which is harmless
 }
 
@@ -91,6 +92,15 @@ mod tests {
         assert!(company.burst() >= 32);
         (0..32).for_each(|_| company.note_burst(1));
         assert_eq!(company.burst(), 1);
+    }
+
+    #[test]
+    fn what_always_comes_is_expected() {
+        for num in [2, 3, 64, MOST] {
+            let company = Company::default();
+            (0..20).for_each(|_| company.note_burst(num));
+            assert_eq!(company.burst(), num as usize);
+        }
     }
 
     #[test]

@@ -5,11 +5,12 @@
 //! is better served one by one.
 
 use super::{Ask, Bound, Chosen, Layer};
-use crate::alg::{Direction, Facts};
+use crate::alg::{Direction, Facts, Job};
 use crate::cost::depth_class;
 use crate::operation::{Completion, Lane};
 use crate::request::{Unit, cost_bytes};
 use crate::status::{Outcome, Status};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -76,14 +77,17 @@ impl Layer {
         let Some(device) = group.first().map(|first| Arc::clone(&first.chosen.place.device)) else { return };
         let started = Instant::now();
         let outcomes = {
-            let group_len = group.len();
-            let mut jobs = Vec::with_capacity(group_len);
-            for member in group.iter_mut() {
-                let Some(transform) = member.chosen.place.transform() else { continue };
-                jobs.push(member.unit.job(&**transform, member.direction, member.max_output));
-            }
-            // Without a job for each member nobody could say which result is whose.
-            if jobs.len() == group_len { device.engine.run_many(&mut jobs) } else { Vec::new() }
+            let jobs: Option<Vec<_>> = group
+                .iter_mut()
+                .map(|member| {
+                    let transform = member.chosen.place.transform()?;
+                    Some(member.unit.job(&**transform, member.direction, member.max_output))
+                })
+                .collect();
+            // All or none: each outcome is for the message at its place. A panic is a failure of all, told to all.
+            let run =
+                |mut jobs: Vec<Job<'_>>| catch_unwind(AssertUnwindSafe(|| device.engine.run_many(&mut jobs))).ok();
+            jobs.and_then(run).unwrap_or_default()
         };
         let run_ns = started.elapsed().as_nanos() as u64;
         let num = group.len();
@@ -101,15 +105,16 @@ impl Layer {
             if outcome.is_ok() {
                 (done, bytes_out) = (done + 1, bytes_out + own_out);
             }
+            // By their bytes: nobody has measured which took how much of it.
+            let each_ns = run_ns as u128 * u128::from(weight(member.bytes())) / u128::from(all_bytes.max(1));
             // However many they are, it is one measurement: a lost time slice must not count as many.
             let of = (Arc::as_ptr(&place.costs), member.direction, member.bytes().leading_zeros());
             if has_all && !measured.contains(&of) {
                 measured.push(of);
-                // By their bytes: nobody has measured which took how much of it.
-                let each_ns = run_ns as u128 * u128::from(weight(member.bytes())) / u128::from(all_bytes.max(1));
                 place.costs.at(num).record(member.direction, member.bytes(), each_ns as u64);
             }
-            place.costs.tally.count(u64::from(outcome.is_ok()), u64::from(outcome.is_err()), own_in, own_out, 0);
+            let (right, wrong) = (u64::from(outcome.is_ok()), u64::from(outcome.is_err()));
+            place.costs.tally.count(right, wrong, own_in, own_out, each_ns as u64);
             let driver = place.transform().map_or("", |transform| transform.driver(member.direction));
             let told = self.told(&member.chosen, driver, Lane::Batch);
             let queue_ns = waited.as_nanos() as u64;
@@ -121,6 +126,13 @@ impl Layer {
             counter.fetch_add(all, Ordering::Relaxed);
         }
         stats.tally.count(done, all - done, bytes_in, bytes_out, run_ns);
+        // Judged as one attempt, as a batch is: by its first failure, or as a success.
+        let told = results.get(results.len() - num..).unwrap_or_default();
+        let mut judged = group.iter().zip(told.iter().map(|(outcome, _)| outcome.as_ref().err()));
+        let judged = judged.clone().find(|(_, failure)| failure.is_some()).or_else(|| judged.next());
+        if let Some((member, failure)) = judged {
+            device.judge(failure, None, Some(&member.bound));
+        }
         if done < all {
             let from = results.len() - num;
             let failed = results.get_mut(from..).unwrap_or_default();
@@ -133,12 +145,10 @@ impl Layer {
     /// Does once more, on another device, what failed on the first if that may help.
     fn elsewhere(&self, member: &mut Gathered, result: &mut (Outcome<Facts>, Completion)) {
         let Err(status) = &result.0 else { return };
-        let device = Arc::clone(&member.chosen.place.device);
-        device.judge(Some(status), None, Some(&member.bound));
         if !status.retryable() || !member.chosen.place.limits.repeatable {
             return;
         }
-        let tried = [device.number()];
+        let tried = [member.chosen.place.device.number()];
         let ask = Ask { tried: &tried, ..Ask::of(member.direction, member.bytes()) };
         let Ok(other) = self.choose(&member.bound, &ask) else { return };
         if !other.place.device.engine.runs_inline() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 impl Pins {
     /// Memory for `num` results, in slots or packed: the caller's, if there is some, else the pool's.
+    #[allow(clippy::too_many_arguments)] // what a batch's memory is made of
     pub fn tray<'a>(
         &mut self,
         py: Python<'_>,
@@ -17,6 +18,7 @@ impl Pins {
         pool: &Arc<Pool>,
         num: usize,
         slot: Option<usize>,
+        is_packed: bool,
         sources: impl Iterator<Item = &'a Source>,
     ) -> PyResult<Arc<Tray>> {
         let tray = match into {
@@ -39,7 +41,7 @@ impl Pins {
                 unsafe { Tray::fixed(pool, start, capacity, num, slot) }
             }
         };
-        let tray = Arc::new(tray);
+        let tray = Arc::new(if is_packed { tray.packed() } else { tray });
         self.hold(Pin::Tray(Arc::clone(&tray)));
         Ok(tray)
     }
