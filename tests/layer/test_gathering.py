@@ -26,7 +26,7 @@ def layer():
 
 async def learn(digest: acrypto.Transform) -> None:
     """Until the lanes are known to be better for as many."""
-    for _ in range(200):
+    for _ in range(5000):
         operations = [digest.digest(message) for message in MESSAGES]
         assert [await operation for operation in operations] == DIGESTS
         if not digest.digest(MESSAGES[0]).completion and operations[0].completion.lane == "batch":
@@ -81,7 +81,7 @@ def test_tasks_that_await_one_each_travel_together(layer: acrypto.Layer) -> None
             assert await operation == wanted
             devices.add((operation.completion.device, operation.completion.lane))
 
-        for _ in range(100):
+        for _ in range(3000):
             await asyncio.gather(*(one() for _ in range(32)))
             if ("multibuffer0", "batch") in devices:
                 return
