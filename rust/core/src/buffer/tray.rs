@@ -227,7 +227,8 @@ mod tests {
         let pool = Pool::new(1 << 20);
         let tray = Arc::new(Tray::pooled(&pool, 5, Some(4)).unwrap().packed());
         tray.fail(vec![(0, Status::Cancelled)]);
-        let results = [b"abcd".as_slice(), b"", b"efg", b"hijk"].iter().zip(1..).map(|(bytes, index)| {
+        let messages = [b"abcd".as_slice(), b"", b"efg", b"hijk"];
+        let results = messages.iter().zip(1..).map(|(bytes, index)| {
             // SAFETY: once for each index, and dropped in `lay`.
             let mut output = unsafe { tray.output(index) }.unwrap();
             output.append(bytes)?;
