@@ -35,7 +35,9 @@ pub struct Operation {
     core: Option<Arc<core::Operation>>,
     event_loop: Option<Py<PyAny>>,
     ports: Option<Arc<Ports>>,
-    harvest: Harvest,
+    /// What one message's result is given as; or, of many, how: boxed, since a million of the others may wait at once.
+    shape: Shape,
+    many: Option<Box<Harvest>>,
     blocking: AtomicBool,
     /// Put off, it is run in the loop's next turn rather than when it is awaited.
     waits_turn: bool,
@@ -43,12 +45,13 @@ pub struct Operation {
 }
 
 impl Operation {
-    fn ended(event_loop: Option<Py<PyAny>>, harvest: Harvest, outcome: Outcome, completion: Told) -> Self {
+    fn ended(event_loop: Option<Py<PyAny>>, outcome: Outcome, completion: Told) -> Self {
         Self {
             core: None,
             event_loop,
             ports: None,
-            harvest,
+            shape: Shape::Nothing,
+            many: None,
             blocking: AtomicBool::new(false),
             waits_turn: false,
             state: Mutex::new(State::new(outcome, Some(completion), Pins::default())),
@@ -64,13 +67,13 @@ impl Operation {
         completion: core::Completion,
     ) -> Self {
         let (outcome, checksum) = harvest_one(py, result, shape);
-        Self::ended(event_loop, Harvest::One(shape), outcome, (completion, checksum, None))
+        Self::ended(event_loop, outcome, (completion, checksum, None))
     }
 
     /// One of many units that is done already.
     pub fn done_many(py: Python<'_>, event_loop: Option<Py<PyAny>>, harvest: Harvest, settled: core::Settled) -> Self {
         let (outcome, completion) = harvested(py, &harvest, settled);
-        Self::ended(event_loop, harvest, outcome, completion)
+        Self::ended(event_loop, outcome, completion)
     }
 
     /// One that is on its way, with what is pinned for it.
@@ -87,11 +90,16 @@ impl Operation {
             let Delivery { callback, then, .. } = delivery;
             state.rare = Some(Box::new(Rare { callback, then, ..Rare::default() }));
         }
+        let (shape, many) = match harvest {
+            Harvest::One(shape) => (shape, None),
+            many => (Shape::Nothing, Some(Box::new(many))),
+        };
         Self {
             core: Some(core),
             event_loop,
             ports: Some(ports),
-            harvest,
+            shape,
+            many,
             blocking: AtomicBool::new(false),
             waits_turn: false,
             state: Mutex::new(state),
@@ -133,7 +141,10 @@ impl Operation {
     }
 
     fn absorb(&self, py: Python<'_>, settled: core::Settled) {
-        let (outcome, completion) = harvested(py, &self.harvest, settled);
+        let (outcome, completion) = match &self.many {
+            None => harvested(py, &Harvest::One(self.shape), settled),
+            Some(many) => harvested(py, many, settled),
+        };
         let mut state = lock(&self.state);
         state.rare().completion = Some(completion);
         state.outcome = outcome;
