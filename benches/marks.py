@@ -19,7 +19,7 @@ class Mark(NamedTuple):
 
 MARKS = (
     Mark("SHA-256 of 4 KiB, 64 awaited at once", ">= 1.8 x hashlib", "crypto", r"SHA-256 .*awaited at once, mark"),
-    Mark("SHA-256 of 4 KiB, `digest_many` of 64", ">= 2.2 x hashlib", "crypto", r"SHA-256 .*digest_many, mark"),
+    Mark("SHA-256 of 4 KiB, `digest_many` of 64", ">= 2.2 x hashlib", "crypto", r"SHA-256 .*digest_many, inline, mark"),
     Mark("HMAC-SHA256, `mac_many` of 64 x 4 KiB", ">= 0.85 x raw ipsec-mb", "crypto", r"HMAC-SHA256 .*mark .*raw"),
     Mark(
         "AES-128-CBC, `encrypt_many` of 64 x 4 KiB", ">= 0.85 x raw ipsec-mb", "crypto", r"AES-128-CBC enc.*mark .*raw"
