@@ -50,6 +50,13 @@ class Peer:
         deflated, inflated = zip(*(map(float, line.split()) for line in rounds), strict=True)
         return median(list(deflated)) / 1e9, median(list(inflated)) / 1e9
 
+    def twice(self) -> tuple[float, float]:
+        """Seconds a page of two runs at once, of whatever cores there are: what a second core gives this library."""
+        runs = [subprocess.Popen(self.argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        told = [run.communicate()[0].splitlines()[:-1] for run in runs]
+        deflated, inflated = zip(*(map(float, line.split()) for lines in told for line in lines), strict=True)
+        return median(list(deflated)) / 2e9, median(list(inflated)) / 2e9
+
 
 class Ours:
     """A layer that compresses all pages into slots and takes them back, some batches of them at a time."""
@@ -105,6 +112,8 @@ def measured(report: Report, count: int) -> None:
                 if peer is not None:
                     for name, each in zip(("peer, compress", "peer, decompress"), peer.sample(), strict=True):
                         samples.setdefault(name, []).append(each)
+                    for name, each in zip(("limit, compress", "limit, decompress"), peer.twice(), strict=True):
+                        samples.setdefault(name, []).append(each)
     report.raw[f"{count} pages"] = samples
     size = sum(one.batch.lengths)
     report.raw[f"{count} pages, bytes"] = {"source": len(data), "ours": size, "peer, refused": peer and peer.sizes}
@@ -120,6 +129,10 @@ def measured(report: Report, count: int) -> None:
             mark, met = (">= 1.85 x", single / many >= 1.85) if has_mark else ("", None)
             name = f"  {verb} on {cores} cores, {count} in a batch, {flight} in flight (peer ours on one)"
             report.add(name, many, "ns", mark=mark, met=met, peer=single)
+        if raw is not None and cores == 2:
+            limit = middle[f"limit, {verb}"]
+            name = f"  the limit: {verb} by ISA-L in C, two processes at once, {count} pages (peer one process)"
+            report.add(name, limit, "ns", mark="", met=None, peer=raw)
 
 
 def main() -> None:
