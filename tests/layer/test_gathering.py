@@ -14,24 +14,25 @@ from acrypto.model.offers import Limits, Offer
 if absent := Multibuffer().probe():
     pytest.skip(f"multibuffer: {absent.reason}", allow_module_level=True)
 
-MESSAGES = [bytes([n]) * (4000 + n) for n in range(64)]
+MESSAGES = [bytes([n]) * (1000 + n) for n in range(64)]
 DIGESTS = [hashlib.sha256(message).digest() for message in MESSAGES]
 
 
 @pytest.fixture
 def layer():
-    with acrypto.open(["software", "multibuffer"], settings=acrypto.Settings(remember_costs=False)) as opened:
+    """Of lanes alone: where there is a choice, what is measured decides, and no test may depend on that."""
+    with acrypto.open(["multibuffer"], settings=acrypto.Settings(remember_costs=False)) as opened:
         yield opened
 
 
 async def learn(digest: acrypto.Transform) -> None:
-    """Until the lanes are known to be better for as many."""
-    for _ in range(5000):
+    """Until company is expected."""
+    for _ in range(10):
         operations = [digest.digest(message) for message in MESSAGES]
         assert [await operation for operation in operations] == DIGESTS
-        if all(operation.completion.device == "multibuffer0" for operation in operations):
+        if all(operation.completion.lane == "batch" for operation in operations):
             return
-    raise AssertionError("the lanes were never found to be better")
+    raise AssertionError("company was never expected")
 
 
 def run(layer: acrypto.Layer, body) -> None:
@@ -43,15 +44,24 @@ def run(layer: acrypto.Layer, body) -> None:
     asyncio.run(main())
 
 
-def test_who_awaits_many_gets_lanes_without_asking(layer: acrypto.Layer) -> None:
-    async def body(digest: acrypto.Transform) -> None:
-        operations = [digest.digest(message) for message in MESSAGES]
-        assert [await operation for operation in operations] == DIGESTS
-        told = [operation.completion for operation in operations]
-        assert sum(completion.device == "multibuffer0" for completion in told) > 32
-        assert {completion.lane for completion in told} <= {"batch", "inline"}
+def test_who_awaits_many_gets_lanes_without_asking() -> None:
+    """Once they are known to be faster than the other device."""
 
-    run(layer, body)
+    async def main() -> None:
+        settings = acrypto.Settings(remember_costs=False)
+        async with acrypto.open(["software", "multibuffer"], settings=settings) as layer:
+            digest = layer.transform("sha256")
+            for _ in range(5000):
+                operations = [digest.digest(message * 4) for message in MESSAGES]
+                results = [await operation for operation in operations]
+                told = [operation.completion for operation in operations]
+                assert {completion.lane for completion in told} <= {"batch", "inline"}
+                if all(completion.device == "multibuffer0" for completion in told):
+                    assert results == [hashlib.sha256(message * 4).digest() for message in MESSAGES]
+                    return
+        raise AssertionError("the lanes were never found to be better")
+
+    asyncio.run(main())
 
 
 def test_gather_wait_and_callbacks_see_them_end(layer: acrypto.Layer) -> None:
@@ -72,7 +82,7 @@ def test_tasks_that_await_one_each_travel_together(layer: acrypto.Layer) -> None
 
     async def body(_: acrypto.Transform) -> None:
         digest = layer.transform("sha512")
-        data = bytes(8_000)
+        data = bytes(1_000)
         wanted = hashlib.sha512(data).digest()
         devices = set()
 
