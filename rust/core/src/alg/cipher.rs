@@ -127,20 +127,29 @@ impl Transform for Cipher {
 
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
         self.check(call)?;
-        let encrypt = match call.direction {
-            Direction::Encrypt => true,
-            Direction::Decrypt => false,
-            other => return Err(Status::usage(format!("{} cannot {}", self.algorithm.name, other.name()))),
-        };
-        let len = call.source.len();
-        let data = output.exactly(len)?;
-        if let Err(status) = Cipher::run(self, call, encrypt, data) {
-            output.wipe(len);
-            return Err(status);
-        }
-        output.set_len(len);
-        Ok(Facts::default())
+        same_length(self.algorithm.name, call, output, |encrypt, data| Cipher::run(self, call, encrypt, data))
     }
+}
+
+/// Runs what gives as many bytes as it reads; `work` is told whether to encrypt, and where to. What fails is wiped.
+pub(super) fn same_length(
+    name: &str,
+    call: &Call<'_>,
+    output: &mut Output,
+    work: impl FnOnce(bool, &mut [u8]) -> Outcome<()>,
+) -> Outcome<Facts> {
+    let encrypt = match call.direction {
+        Direction::Encrypt => true,
+        Direction::Decrypt => false,
+        other => return Err(Status::usage(format!("{name} cannot {}", other.name()))),
+    };
+    let len = call.source.len();
+    if let Err(status) = work(encrypt, output.exactly(len)?) {
+        output.wipe(len);
+        return Err(status);
+    }
+    output.set_len(len);
+    Ok(Facts::default())
 }
 
 #[cfg(test)]

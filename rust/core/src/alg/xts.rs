@@ -8,6 +8,7 @@
 //!
 //! AWS-LC has XTS for AES-256. For AES-128 there is the system's OpenSSL, and the crate `xts-mode` where that is missing.
 
+use super::cipher::same_length;
 use super::reading::Reading;
 use super::*;
 use crate::ffi::awslc::{self, Mode, Spares};
@@ -189,19 +190,7 @@ impl Transform for Xts {
 
     fn run(&self, call: &Call<'_>, output: &mut Output) -> Outcome<Facts> {
         self.check(call)?;
-        let encrypt = match call.direction {
-            Direction::Encrypt => true,
-            Direction::Decrypt => false,
-            other => return Err(Status::usage(format!("{NAME} cannot {}", other.name()))),
-        };
-        let len = call.source.len();
-        let data = output.exactly(len)?;
-        if let Err(status) = Xts::run(self, call, encrypt, data) {
-            output.wipe(len);
-            return Err(status);
-        }
-        output.set_len(len);
-        Ok(Facts::default())
+        same_length(NAME, call, output, |encrypt, data| Xts::run(self, call, encrypt, data))
     }
 }
 
