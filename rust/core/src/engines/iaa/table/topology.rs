@@ -1,5 +1,6 @@
 //! Which CPUs there are, and how nodes and packages hold them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -49,33 +50,19 @@ impl Topology {
         }
         nodes.iter_mut().for_each(|cpus| cpus.sort_unstable());
 
-        let mut packages: Vec<(usize, Vec<(usize, Vec<usize>)>)> = Vec::new();
+        // By package, then by the first CPU of the core.
+        let mut packages: BTreeMap<usize, BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
         for (node, cpus) in nodes.iter().enumerate() {
             for &cpu in cpus {
                 let fact = |name: &str| text(&format!("cpu/cpu{cpu}/topology/{name}"));
                 let package =
                     fact("physical_package_id").and_then(|id| id.trim().parse::<usize>().ok()).unwrap_or(node);
                 let siblings = fact("thread_siblings_list").and_then(|list| parse_list(&list)).unwrap_or_default();
-                let leader = siblings.iter().copied().find(|cpu| online.contains(cpu)).unwrap_or(cpu);
-                let cores = match packages.iter_mut().find(|(id, _)| *id == package) {
-                    Some((_, cores)) => cores,
-                    None => {
-                        packages.push((package, Vec::new()));
-                        match packages.last_mut() {
-                            Some((_, cores)) => cores,
-                            None => continue,
-                        }
-                    }
-                };
-                match cores.iter_mut().find(|(first, _)| *first == leader) {
-                    Some((_, core)) => core.push(cpu),
-                    None => cores.push((leader, vec![cpu])),
-                }
+                let first = siblings.into_iter().find(|cpu| online.contains(cpu)).unwrap_or(cpu);
+                packages.entry(package).or_default().entry(first).or_default().push(cpu);
             }
         }
-        packages.sort_unstable();
-        let packages =
-            packages.into_iter().map(|(_, cores)| cores.into_iter().map(|(_, core)| core).collect()).collect();
+        let packages = packages.into_values().map(|cores| cores.into_values().collect()).collect();
         Self { nodes, packages }
     }
 
