@@ -318,7 +318,7 @@ impl Drop for Mapping {
             }
             state = slot.state.load(Ordering::Acquire);
         }
-        slot.state.store((generation + 1 & 0xffff) << GENERATION_SHIFT, Ordering::Release);
+        slot.state.store(((generation + 1) & 0xffff) << GENERATION_SHIFT, Ordering::Release);
         let index = (self.addr >> OFFSET_BITS) as u32 & ((1 << SLOT_BITS) - 1);
         self.iommu.give_slot(index, slot);
     }
