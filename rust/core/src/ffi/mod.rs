@@ -13,5 +13,6 @@ mod isal_state;
 pub mod libdeflate;
 pub mod lz4;
 pub mod openssl;
+pub mod portal;
 pub mod window;
 pub mod zlib;

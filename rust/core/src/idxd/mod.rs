@@ -4,6 +4,7 @@
 //! `wire` is what travels, bit for bit as `<linux/idxd.h>` has it; `space` the memory that a device may reach; `port` what
 //! a driver holds of a work queue, whoever made it. Nothing here knows of layers or requests: it is of use by itself.
 
+pub mod model;
 pub mod port;
 pub mod space;
 pub mod wire;
