@@ -16,17 +16,25 @@ pub struct Lengths {
     pub distances: [u8; NUM_DISTANCES],
 }
 
-/// The fixed code (RFC 1951 3.2.6).
-pub const FIXED: Lengths = Lengths { literals: fixed_literals(), distances: [5; NUM_DISTANCES] };
+/// Lengths of the fixed code (RFC 1951 3.2.6). The last two symbols have codes and never occur.
+pub const FIXED_LITERALS: [u8; NUM_LITERALS + 2] = fixed_literals();
+/// The fixed code of distances; there, too, two more have codes.
+pub const FIXED_DISTANCES: [u8; NUM_DISTANCES + 2] = [5; NUM_DISTANCES + 2];
 
-const fn fixed_literals() -> [u8; NUM_LITERALS] {
-    let mut lengths = [8; NUM_LITERALS];
+const fn fixed_literals() -> [u8; NUM_LITERALS + 2] {
+    let mut lengths = [8; NUM_LITERALS + 2];
     let mut symbol = 144;
     while symbol < 280 {
         lengths[symbol] = if symbol < 256 { 9 } else { 7 };
         symbol += 1;
     }
     lengths
+}
+
+/// The codes of a fixed block.
+pub fn fixed() -> Result<Codes, Flaw> {
+    let (literals, distances) = (assign(&FIXED_LITERALS)?, assign(&FIXED_DISTANCES)?);
+    Ok(Codes { literals: std::array::from_fn(|at| literals[at]), distances: std::array::from_fn(|at| distances[at]) })
 }
 
 /// The canned code: of "deflate-canned" as the Linux driver iaa_crypto was proposed with it (2024), for memory pages. Both

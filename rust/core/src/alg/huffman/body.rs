@@ -5,7 +5,7 @@
 //! of pages has.
 
 use super::tokens::{Bits, Decoders, Token};
-use super::{FIXED, Flaw};
+use super::{Flaw, fixed};
 use crate::alg::oneshot::staged;
 use crate::ffi::isal_body::{
     BodyWriter, Codes, DISTANCE_FIRST, END_OF_BLOCK, DISTANCE_EXTRA, LENGTH_EXTRA, LENGTH_FIRST, MOST_HEADER_BITS, Symbol,
@@ -38,7 +38,7 @@ pub struct Recipe {
 }
 
 /// The fixed code without header or end, as transcoding wants it.
-static PLAIN: LazyLock<Result<Recipe, Flaw>> = LazyLock::new(|| Ok(Recipe::new(FIXED.codes()?, &[], 0, false)));
+static PLAIN: LazyLock<Result<Recipe, Flaw>> = LazyLock::new(|| Ok(Recipe::new(fixed()?, &[], 0, false)));
 static FIXED_DECODERS: LazyLock<Decoders> = LazyLock::new(Decoders::fixed);
 
 impl Recipe {

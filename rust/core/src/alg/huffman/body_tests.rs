@@ -1,7 +1,7 @@
 use super::*;
 use crate::alg::deflate::tests::sample;
 use crate::alg::huffman::tokens::{self, Problem};
-use crate::alg::huffman::{CANNED, CANNED_HEADER, Lengths, assign};
+use crate::alg::huffman::{CANNED, CANNED_HEADER, Lengths, assign, fixed};
 use flate2::{Decompress, FlushDecompress, Status as Flate};
 
 const FIXED_HEADER: [u8; 1] = [0b011];
@@ -50,8 +50,7 @@ fn written(recipe: &Recipe, source: &[u8]) -> (Vec<u8>, usize) {
 }
 
 /// The source, from the tokens.
-fn unpacked(packed: &[u8], bits: usize, lengths: &Lengths) -> Vec<u8> {
-    let decoders = Decoders::new(lengths);
+fn unpacked(packed: &[u8], bits: usize, decoders: &Decoders) -> Vec<u8> {
     let (mut bits, mut all) = (Bits::new(packed, bits), Vec::new());
     while let Some(token) = decoders.next(&mut bits).unwrap() {
         match token {
@@ -80,7 +79,7 @@ fn sources() -> Vec<Vec<u8>> {
 
 #[test]
 fn zlib_reads_the_fixed_code() {
-    let recipe = Recipe::new(FIXED.codes().unwrap(), &FIXED_HEADER, 3, true);
+    let recipe = Recipe::new(fixed().unwrap(), &FIXED_HEADER, 3, true);
     assert!(recipe.is_direct());
     for source in sources() {
         let (packed, _) = written(&recipe, &source);
@@ -94,7 +93,7 @@ fn zlib_reads_the_fixed_code() {
 
 #[test]
 fn seventy_bytes_become_38_in_the_fixed_code_as_with_zlib() {
-    let recipe = Recipe::new(FIXED.codes().unwrap(), &FIXED_HEADER, 3, true);
+    let recipe = Recipe::new(fixed().unwrap(), &FIXED_HEADER, 3, true);
     let source = b"Join us now and share the software Join us now and share the software ";
     assert_eq!(written(&recipe, source).0.len(), 38);
 }
@@ -102,12 +101,12 @@ fn seventy_bytes_become_38_in_the_fixed_code_as_with_zlib() {
 #[test]
 fn transcoding_writes_what_igzip_itself_writes() {
     let mut random = Random(0x1234_5678_9abc_def1);
-    let mut recipes = vec![(CANNED, CANNED.codes().unwrap()), (FIXED, FIXED.codes().unwrap())];
+    let mut recipes = vec![(Decoders::new(&CANNED), CANNED.codes().unwrap()), (Decoders::fixed(), fixed().unwrap())];
     for _ in 0..6 {
         let lengths = Lengths { literals: random_lengths(&mut random, 12, 0), distances: random_lengths(&mut random, 8, 0) };
-        recipes.push((lengths.clone(), lengths.codes().unwrap()));
+        recipes.push((Decoders::new(&lengths), lengths.codes().unwrap()));
     }
-    for (lengths, codes) in recipes {
+    for (decoders, codes) in recipes {
         for (header_bits, with_end) in [(0, true), (3, true), (0, false), (624, true), (2047, false)] {
             let header = CANNED_HEADER.repeat(4);
             let direct = Recipe::new(codes.clone(), &header, header_bits, with_end);
@@ -120,7 +119,7 @@ fn transcoding_writes_what_igzip_itself_writes() {
         let direct = Recipe::new(codes, &[], 0, true);
         for source in sources() {
             let (packed, bits) = written(&direct, &source);
-            assert!(unpacked(&packed, bits, &lengths) == source);
+            assert!(unpacked(&packed, bits, &decoders) == source);
         }
     }
 }
@@ -141,30 +140,31 @@ fn codes_that_igzip_cannot_take_are_transcoded() {
             literals: assign(&lengths.literals).unwrap(),
             distances: assign(&lengths.distances).unwrap(),
         }, &[], 0, true);
+        let decoders = Decoders::new(&lengths);
         for source in sources() {
             let (packed, bits) = written(&recipe, &source);
-            assert!(unpacked(&packed, bits, &lengths) == source, "{absent} absent, {} bytes", source.len());
+            assert!(unpacked(&packed, bits, &decoders) == source, "{absent} absent, {} bytes", source.len());
         }
     }
 }
 
 #[test]
 fn a_literal_without_code_is_refused_only_if_it_occurs() {
-    let mut lengths = FIXED;
-    lengths.literals[b'x' as usize] = 0;
-    let recipe = Recipe::new(lengths.codes().unwrap(), &[], 0, true);
+    let mut codes = fixed().unwrap();
+    codes.literals[b'x' as usize] = Symbol::default();
+    let recipe = Recipe::new(codes.clone(), &[], 0, true);
     let mut space = [0; 100];
     assert!(recipe.write(b"no such letter", &mut space).is_ok());
     assert_eq!(recipe.write(b"one x", &mut space), Err(Refusal::NoCode));
-    lengths.literals[256] = 0;
-    let recipe = Recipe::new(lengths.codes().unwrap(), &[], 0, true);
+    codes.literals[256] = Symbol::default();
+    let recipe = Recipe::new(codes, &[], 0, true);
     assert_eq!(recipe.write(b"no end", &mut space), Err(Refusal::NoCode));
 }
 
 #[test]
 fn what_fits_is_accepted_and_nothing_behind_is_touched() {
     for with_tables in [true, false] {
-        let mut recipe = Recipe::new(FIXED.codes().unwrap(), &FIXED_HEADER, 3, true);
+        let mut recipe = Recipe::new(fixed().unwrap(), &FIXED_HEADER, 3, true);
         if !with_tables {
             recipe.tables = None;
         }
@@ -190,3 +190,4 @@ fn problems_have_their_numbers() {
     assert_eq!(problem(&[]), Problem::EndsEarly);
     assert_eq!(problem(&[0b011]), Problem::EndsEarly);
 }
+

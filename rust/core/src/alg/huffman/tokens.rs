@@ -4,7 +4,7 @@
 //! No codec: it makes no output, and nothing that it says of good data is needed to inflate them. About a fifth as fast as
 //! the libraries.
 
-use super::{FIXED, Lengths, MOST_LEN};
+use super::{FIXED_DISTANCES, FIXED_LITERALS, Lengths, MOST_LEN};
 use crate::ffi::isal_body::{
     DISTANCE_EXTRA, DISTANCE_FIRST, END_OF_BLOCK, LENGTH_EXTRA, LENGTH_FIRST, NUM_DISTANCES, NUM_LITERALS,
 };
@@ -200,10 +200,7 @@ impl Decoders {
     }
 
     pub fn fixed() -> Self {
-        // RFC 1951 3.2.6: symbols 286 and 287 have codes, and so have the distances 30 and 31, and none occurs.
-        let mut literals = [8; NUM_LITERALS + 2];
-        literals[..NUM_LITERALS].copy_from_slice(&FIXED.literals);
-        Self { literals: Decoder::new(&literals), distances: Decoder::new(&[5; NUM_DISTANCES + 2]) }
+        Self { literals: Decoder::new(&FIXED_LITERALS), distances: Decoder::new(&FIXED_DISTANCES) }
     }
 
     /// The next token, or `None` at the end of the block.
