@@ -19,6 +19,7 @@ pub mod ffi;
 pub mod files;
 pub mod fork;
 pub mod histogram;
+pub mod idxd;
 pub mod layer;
 pub mod moment;
 pub mod operation;
