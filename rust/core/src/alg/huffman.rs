@@ -121,4 +121,33 @@ impl Lengths {
     pub fn codes(&self) -> Result<Codes, Flaw> {
         Ok(Codes { literals: assign(&self.literals)?, distances: assign(&self.distances)? })
     }
+
+    /// The header of a final dynamic block with these codes that fills whole bytes: three empty fixed blocks (30 bits), and a
+    /// dynamic header that gives every length in four bits (1338).
+    pub fn header(&self) -> [u8; 171] {
+        let mut header = [0u8; 171];
+        let mut at = 0;
+        let mut put = |value: u32, len: usize| {
+            for bit in 0..len {
+                if let Some(byte) = header.get_mut((at + bit) / 8) {
+                    *byte |= ((value >> bit & 1) as u8) << ((at + bit) % 8);
+                }
+            }
+            at += len;
+        };
+        for _ in 0..3 {
+            put(0b010, 10);
+        }
+        put(0b101, 3);
+        // 286 literals, 30 distances, 19 lengths; of those 16, 17 and 18 come first and have no code.
+        put(29 | 29 << 5 | 15 << 10, 14);
+        put(0, 9);
+        for _ in 0..16 {
+            put(4, 3);
+        }
+        for len in self.literals.iter().chain(&self.distances) {
+            put(u32::from(len.reverse_bits() >> 4), 4);
+        }
+        header
+    }
 }

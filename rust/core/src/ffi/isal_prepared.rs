@@ -56,9 +56,15 @@ impl Prepared {
 
     /// Inflates a body at the start of `source` into `space`.
     pub fn inflate(&mut self, source: &[u8], space: &mut [u8]) -> Body {
+        self.inflate_behind(0, 0, source, space)
+    }
+
+    /// The same of a body that begins with the lowest `num_bits` of `bits`, at most seven.
+    pub fn inflate_behind(&mut self, bits: u8, num_bits: u8, source: &[u8], space: &mut [u8]) -> Body {
         let state = &mut *self.state;
         let (source, room) = (source.get(..source.len().min(MOST)).unwrap_or(&[]), space.len().min(MOST));
-        (state.read_in, state.read_in_length) = (0, 0);
+        let num_bits = num_bits.min(7);
+        (state.read_in, state.read_in_length) = (u64::from(bits & ((1 << num_bits) - 1)), i32::from(num_bits));
         (state.total_out, state.dict_length, state.tmp_in_size) = (0, 0, 0);
         state.block_state = sys::isal_block_state_ISAL_BLOCK_CODED;
         state.bfinal = 1;
