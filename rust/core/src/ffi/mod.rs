@@ -9,6 +9,8 @@ pub mod descriptor;
 pub mod eventfd;
 pub mod ipsec_mb;
 pub mod isal;
+pub mod isal_body;
+pub mod isal_prepared;
 mod isal_state;
 pub mod libdeflate;
 pub mod lz4;
