@@ -45,9 +45,8 @@ pub struct Codes {
 /// Extra bits of each length (RFC 1951 3.2.5), from symbol 257 on, and the first length of each.
 pub const LENGTH_EXTRA: [u8; 29] =
     [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
-pub const LENGTH_FIRST: [u16; 29] = [
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258,
-];
+pub const LENGTH_FIRST: [u16; 29] =
+    [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
 /// Extra bits of each distance, and the first distance of each.
 pub const DISTANCE_EXTRA: [u8; NUM_DISTANCES] =
     [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13];
@@ -193,7 +192,8 @@ impl BodyWriter {
             return None;
         }
         let start = source.get(..RUN.min(source.len()))?;
-        let is_run = start.first().is_none_or(|first| [0, 0xff].contains(first) && start.iter().all(|byte| byte == first));
+        let is_run =
+            start.first().is_none_or(|first| [0, 0xff].contains(first) && start.iter().all(|byte| byte == first));
         if is_run {
             return None;
         }

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod awslc;
+pub mod cdev;
 pub mod cpu;
 pub mod descriptor;
 pub mod eventfd;

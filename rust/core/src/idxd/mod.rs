@@ -6,7 +6,9 @@
 //! codec state that it reads and writes. Nothing here knows of layers or requests: it is of use by itself.
 
 pub mod aecs;
+pub mod cdev;
 pub mod model;
 pub mod port;
+pub mod slots;
 pub mod space;
 pub mod wire;

@@ -8,8 +8,8 @@ use super::tokens::{Bits, Decoders, Token};
 use super::{Flaw, fixed};
 use crate::alg::oneshot::staged;
 use crate::ffi::isal_body::{
-    BodyWriter, Codes, DISTANCE_FIRST, END_OF_BLOCK, DISTANCE_EXTRA, LENGTH_EXTRA, LENGTH_FIRST, MOST_HEADER_BITS, Symbol,
-    Tables,
+    BodyWriter, Codes, DISTANCE_EXTRA, DISTANCE_FIRST, END_OF_BLOCK, LENGTH_EXTRA, LENGTH_FIRST, MOST_HEADER_BITS,
+    Symbol, Tables,
 };
 use std::cell::RefCell;
 use std::sync::LazyLock;

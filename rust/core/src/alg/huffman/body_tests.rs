@@ -103,7 +103,8 @@ fn transcoding_writes_what_igzip_itself_writes() {
     let mut random = Random(0x1234_5678_9abc_def1);
     let mut recipes = vec![(Decoders::new(&CANNED), CANNED.codes().unwrap()), (Decoders::fixed(), fixed().unwrap())];
     for _ in 0..6 {
-        let lengths = Lengths { literals: random_lengths(&mut random, 12, 0), distances: random_lengths(&mut random, 8, 0) };
+        let lengths =
+            Lengths { literals: random_lengths(&mut random, 12, 0), distances: random_lengths(&mut random, 8, 0) };
         recipes.push((Decoders::new(&lengths), lengths.codes().unwrap()));
     }
     for (decoders, codes) in recipes {
@@ -136,10 +137,12 @@ fn codes_that_igzip_cannot_take_are_transcoded() {
         for symbol in lengths.literals.iter_mut().skip(257).step_by(3) {
             *symbol = if absent > 0 { 0 } else { *symbol };
         }
-        let recipe = Recipe::new(Codes {
-            literals: assign(&lengths.literals).unwrap(),
-            distances: assign(&lengths.distances).unwrap(),
-        }, &[], 0, true);
+        let recipe = Recipe::new(
+            Codes { literals: assign(&lengths.literals).unwrap(), distances: assign(&lengths.distances).unwrap() },
+            &[],
+            0,
+            true,
+        );
         let decoders = Decoders::new(&lengths);
         for source in sources() {
             let (packed, bits) = written(&recipe, &source);
@@ -190,4 +193,3 @@ fn problems_have_their_numbers() {
     assert_eq!(problem(&[]), Problem::EndsEarly);
     assert_eq!(problem(&[0b011]), Problem::EndsEarly);
 }
-
