@@ -14,7 +14,7 @@ use crate::idxd::wire::{Completion, Descriptor, flag, status};
 use crate::ring::Bell as _;
 use crate::sync::lock_std as lock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 /// Descriptors taken from queues at once by a thread of the device.

@@ -31,7 +31,7 @@ pub(super) struct Work {
     portal: Portal,
     /// Entries that may be taken up.
     limit: u64,
-    /// When each slot was filled, if the model has a sense of time.
+    /// When each slot was filled, if the model has a sense of time; 0 if nobody noted it.
     arrived: Box<[AtomicU64]>,
     storing: Apart<Storing>,
     /// Descriptors that engines took.
@@ -89,7 +89,7 @@ impl Work {
         }
         let slot = self.slot(tail);
         if let (Some(now), Some(arrived)) = (now, self.arrived.get(slot)) {
-            arrived.store(now, Ordering::Relaxed);
+            arrived.store(now.max(1), Ordering::Relaxed);
         }
         self.portal.store(slot, words);
         true
