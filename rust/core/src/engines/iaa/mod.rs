@@ -23,6 +23,9 @@ pub mod queue;
 pub mod statistics;
 pub mod table;
 pub mod task;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests;
 pub mod trouble;
 
 use driver::{Driver, SyncMode};

@@ -25,8 +25,8 @@ impl Mode {
     }
 }
 
-/// Room for a decompression's state in either format.
-type State = Record<DECOMPRESS_SIZE_2>;
+/// Room for a decompression's state in either format, twice: one is read while the other is written.
+type State = Record<{ 2 * DECOMPRESS_SIZE_2 }>;
 
 static FIXED: LazyLock<Option<Box<CompressRecord>>> = LazyLock::new(|| aecs::fixed().ok());
 static CANNED: LazyLock<Option<Box<CompressRecord>>> = LazyLock::new(|| aecs::canned().ok());
@@ -58,7 +58,7 @@ impl Tables {
             // SAFETY: constants, which are never written.
             unsafe { port.map(bytes.as_ptr().cast_mut(), bytes.len(), false) }
         };
-        let mut state = Box::new(Record([0; DECOMPRESS_SIZE_2]));
+        let mut state = Box::new(Record([0; 2 * DECOMPRESS_SIZE_2]));
         // SAFETY: the box does not move its bytes, is kept until the mapping is gone, and only the device writes it.
         let mapped = unsafe { port.map(state.0.as_mut_ptr(), state.0.len(), true) }?;
         let header = aecs::canned_header();

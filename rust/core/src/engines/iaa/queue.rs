@@ -113,7 +113,7 @@ impl WorkQueue {
     /// Without it canned streams are decompressed in software.
     fn read_canned_header(self: &Arc<Self>) {
         let Some(header) = self.tables.canned_header() else { return };
-        let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP);
+        let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP | flag::AECS_RW_TOGGLE);
         descriptor.codec_flags = decompress::ENABLE | decompress::SUPPRESS_OUTPUT;
         (descriptor.src1_addr, descriptor.src1_size) = (header.addr, header.len);
         (descriptor.src2_addr, descriptor.src2_size) = (header.state, self.port.info().abilities.state_len);
