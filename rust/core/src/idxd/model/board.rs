@@ -116,8 +116,9 @@ impl Board {
         let descriptor = &load.descriptor;
         if let Some((code, address)) = unspeakable(descriptor) {
             self.errors.set(code, load.queue as u32, descriptor, address);
-            return done(&load, Some(code), self.now_if(load.began));
+            return done(&load, Some(code), load.began.unwrap_or(0));
         }
+        let set_out = load.began.map(|_| self.clock.now());
         let harm = self.injector.draw();
         let mut extra = 0;
         let mut completion = match harm {
@@ -129,7 +130,7 @@ impl Board {
             _ => self.operate(&load, &mut extra),
         };
         match harm {
-            Some((Harm::Lose, _)) => return done(&load, None, self.now_if(load.began)),
+            Some((Harm::Lose, _)) => return done(&load, None, load.began.unwrap_or(0)),
             Some((Harm::Corrupt, random)) => self.corrupt(descriptor, &mut completion, random),
             Some((Harm::Delay(ns), _)) => extra += ns,
             _ => {}
@@ -138,12 +139,14 @@ impl Board {
             self.record(&load, &completion);
             return done(&load, Some(completion.status), 0);
         }
-        self.in_time(load, completion, extra)
+        self.in_time(load, completion, extra, set_out)
     }
 
-    /// Records it if its time has come.
-    fn in_time(&self, mut load: Load, mut completion: Completion, extra: u64) -> Ended {
-        let began = *load.began.get_or_insert_with(|| self.clock.now());
+    /// Records it if its time has come. The work was set out on then, perhaps later than the engine would have: what it
+    /// took counts, not how long nobody was there to do it.
+    fn in_time(&self, mut load: Load, mut completion: Completion, extra: u64, set_out: Option<u64>) -> Ended {
+        let now = self.clock.now();
+        let began = *load.began.get_or_insert(now);
         let mut takes = self.knobs.duration(&load.descriptor, &completion).saturating_add(extra);
         let watchdog = self.knobs.watchdog();
         if takes > watchdog {
@@ -151,16 +154,12 @@ impl Board {
             completion = Completion::of(status::WATCHDOG);
         }
         let due = began.saturating_add(takes);
-        let now = self.clock.now();
         if now < due {
             return Ended::Later { load, completion, due };
         }
         self.record(&load, &completion);
-        done(&load, Some(completion.status), now)
-    }
-
-    fn now_if(&self, began: Option<u64>) -> u64 {
-        began.map_or(0, |_| self.clock.now())
+        let worked = now.saturating_sub(set_out.unwrap_or(now));
+        done(&load, Some(completion.status), due.max(began.saturating_add(worked)))
     }
 
     /// Does the operation, and waits for pages if descriptor and queue say so; `extra` grows by how long.
