@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 
 /// Descriptors taken from queues at once by a thread of the device.
 const BURST: u32 = 16;
-/// Pages that one descriptor may wait for: more than any has. Beyond them the page request is given up.
+/// Pages that one descriptor may wait for: more than any has.
 const MAX_FAULTS: u32 = 4096;
 
 pub(super) struct Board {
@@ -180,15 +180,18 @@ impl Board {
         }
     }
 
-    /// Lets a page come, in the model's time.
+    /// Lets a page come, in the model's time. What is no page that is missing cannot come.
     fn wait_for_page(&self, addr: u64, extra: &mut u64, faults: u32) -> Result<(), u8> {
+        let is_missing = self.iommu.read(addr, 1).is_err_and(|fault| fault.kind == FaultKind::NotPresent);
+        if !is_missing || faults > MAX_FAULTS {
+            return Err(status::TRANSLATION_FAILURE);
+        }
         match self.knobs.fault() {
-            Ok(takes) if faults <= MAX_FAULTS => {
+            Ok(takes) => {
                 *extra += takes;
                 self.iommu.set_present(addr, true);
                 Ok(())
             }
-            Ok(_) => Err(status::PAGE_REQUEST_TIMEOUT),
             Err((waited, status)) => {
                 *extra += waited;
                 Err(status)
@@ -252,7 +255,7 @@ fn waits_for_pages(load: &Load) -> bool {
 /// What is wrong with a descriptor so that no record can tell of it, and the address at fault.
 fn unspeakable(descriptor: &Descriptor) -> Option<(u8, u64)> {
     let at = descriptor.completion_addr;
-    if descriptor.has(flag::CRAV) && at % 32 != 0 {
+    if descriptor.has(flag::CRAV) && !at.is_multiple_of(32) {
         return Some((status::COMPLETION_ALIGNMENT, at));
     }
     (descriptor.has(flag::RCR) && !descriptor.has(flag::CRAV)).then_some((status::INVALID_FLAGS, 0))
