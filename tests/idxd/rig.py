@@ -79,5 +79,4 @@ def copying(source: Place, target: Place, nbytes: int) -> Descriptor:
         src1_addr=source.address,
         src1_size=nbytes,
         dst_addr=target.address,
-        max_dst_size=nbytes,
     )

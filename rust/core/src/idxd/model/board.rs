@@ -10,7 +10,7 @@ use super::standin::execute;
 use super::work::Work;
 use crate::clock::Clock;
 use crate::idxd::space::{FaultKind, Iommu, Space};
-use crate::idxd::wire::{Completion, Descriptor, flag, status};
+use crate::idxd::wire::{Completion, Descriptor, flag, opcode, status};
 use crate::ring::Bell as _;
 use crate::sync::lock_std as lock;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -230,7 +230,7 @@ impl Board {
     /// Flips a bit of what was made, or of the checksum if nothing was.
     fn corrupt(&self, descriptor: &Descriptor, completion: &mut Completion, random: u64) {
         let len = match completion.output_size {
-            0 => completion.bytes_completed.min(descriptor.max_dst_size),
+            0 if descriptor.opcode() == opcode::MEMMOVE => completion.bytes_completed,
             size => size,
         };
         if let (Some(at), Ok(mut made)) =
