@@ -137,13 +137,7 @@ pub fn told(records: &Memory, index: usize, descriptor: Descriptor) -> Descripto
 }
 
 pub fn copying(from: &Memory, to: &Memory, len: u32) -> Descriptor {
-    Descriptor {
-        src1_addr: from.addr(),
-        dst_addr: to.addr(),
-        src1_size: len,
-        max_dst_size: len,
-        ..Descriptor::new(opcode::MEMMOVE, 0)
-    }
+    Descriptor { src1_addr: from.addr(), dst_addr: to.addr(), src1_size: len, ..Descriptor::new(opcode::MEMMOVE, 0) }
 }
 
 pub fn flagged(descriptor: Descriptor, flags: u32) -> Descriptor {

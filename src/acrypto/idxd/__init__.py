@@ -1,0 +1,1 @@
+"""Intel's idxd devices: their bus, configuration and discovery."""
