@@ -310,7 +310,7 @@ impl Transform for Deflate {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::buffer::{Pool, Source};
     use flate2::{Decompress, FlushDecompress};

@@ -148,9 +148,14 @@ impl BodyWriter {
         len.saturating_mul(2).saturating_add(SLACK)
     }
 
+    /// Space from which on [`write`](Self::write) no longer depends on how much there is: that of a stored block.
+    pub fn least(len: usize) -> usize {
+        len.saturating_add(5 * len.div_ceil(0xffff).max(1))
+    }
+
     /// Writes `source` with `tables` into `space`; gives the bits written, of which the last byte may hold fewer than eight
-    /// and then zeros. `None` if igzip would rather not, or if the space did not suffice, for which it wants some bytes more
-    /// than it uses in the end; then [`write_surely`](Self::write_surely) does it.
+    /// and then zeros. `None` if igzip would rather store, or if the space did not suffice, for which it wants some bytes
+    /// more than it uses in the end; then [`write_surely`](Self::write_surely) does it.
     pub fn write(&mut self, tables: &Tables, source: &[u8], space: &mut [u8]) -> Option<usize> {
         let written = self.at_once(tables, source, space);
         self.end(written, space)

@@ -60,11 +60,16 @@ impl Recipe {
     /// with zeros. Whatever fits is accepted.
     pub fn write(&self, source: &[u8], space: &mut [u8]) -> Result<usize, Refusal> {
         let Some(tables) = &self.tables else { return self.transcode(source, space) };
-        if let Some(bits) = WRITER.with_borrow_mut(|writer| writer.write(tables, source, space)) {
-            return Ok(bits);
+        // The matches that igzip finds in a short message depend on the call; which one is made must not depend on the space.
+        if space.len() >= BodyWriter::least(source.len()) {
+            if let Some(bits) = WRITER.with_borrow_mut(|writer| writer.write(tables, source, space)) {
+                return Ok(bits);
+            }
         }
         staged(BodyWriter::bound(source.len()), |aside| {
-            let written = WRITER.with_borrow_mut(|writer| writer.write_surely(tables, source, aside));
+            let written = WRITER.with_borrow_mut(|writer| {
+                writer.write(tables, source, aside).or_else(|| writer.write_surely(tables, source, aside))
+            });
             let bits = written.ok_or(Refusal::Full)?;
             let from = aside.get(..bits.div_ceil(8)).ok_or(Refusal::Full)?;
             space.get_mut(..from.len()).ok_or(Refusal::Full)?.copy_from_slice(from);

@@ -191,3 +191,35 @@ fn problems_have_their_numbers() {
     assert_eq!(problem(&[0b011]), Problem::EndsEarly);
 }
 
+
+/// What a page costs with a recipe, beside igzip alone with its own tables of the same code.
+#[test]
+#[ignore = "a measurement"]
+fn measure_a_page() {
+    use crate::ffi::isal;
+    let page: Vec<u8> = std::fs::read("/proc/self/exe").unwrap()[1 << 20..(1 << 20) + 4096 * 64].to_vec();
+    let recipe = Recipe::new(fixed().unwrap(), &FIXED_HEADER, 3, true);
+    let canned = Recipe::new(CANNED.codes().unwrap(), &[], 0, true);
+    let mut plain = isal::Deflater::default();
+    let how = isal::Deflate { level: 0, wrapper: isal::Wrapper::Raw, window: 12, part: false };
+    let mut space = vec![0; 9000];
+    let mut times = [const { Vec::new() }; 4];
+    for _ in 0..400 {
+        for (which, time) in times.iter_mut().enumerate() {
+            let start = std::time::Instant::now();
+            for unit in page.chunks(4096) {
+                match which {
+                    0 => drop(plain.compress(&how, unit, &mut space)),
+                    1 => drop(recipe.write(unit, &mut space)),
+                    2 => drop(canned.write(unit, &mut space)),
+                    _ => drop(crate::alg::canned::compress(unit, &mut space)),
+                }
+            }
+            time.push(start.elapsed().as_nanos() / 64);
+        }
+    }
+    for time in &mut times {
+        time.sort();
+        println!("{} ns", time[200]);
+    }
+}

@@ -115,8 +115,8 @@ impl Job<'_> {
                     checksums.update(space.get(..produced).unwrap_or(&[]));
                     Done { consumed, produced, ended: true }
                 }
-                Ok(Inflated::Full) if !is_silent => return Err(Stop::Overflow),
                 Ok(Inflated::Bad) if must_end => return Err(Stop::Unknown),
+                // "Full" may also be what the library made of zeros that it took to follow the end.
                 Ok(Inflated::Full | Inflated::Bad) => self.steps(space, is_silent, checksums)?,
                 Err(_) => return Err(Stop::Unknown),
             },

@@ -273,7 +273,7 @@ fn results_that_do_not_fit_are_told_and_what_fits_is_taken() {
             let mut order = Order::compress(&source, &record);
             order.room = room;
             let expected = if fits { (status::SUCCESS, 0) } else { (status::ANALYTICS_ERROR, 0x19) };
-            assert_eq!(order.fails(), expected);
+            assert_eq!(order.fails(), expected, "{} bytes to {} in {room}", source.len(), packed.len());
         }
         for (room, fits) in [(source.len(), true), (source.len() - 1, false), (1, false)] {
             let order = Order::decompress(&packed, room);
@@ -675,4 +675,80 @@ fn hostile_streams_end_in_a_status_and_within_their_room() {
         assert!(completion.bytes_completed as usize <= bytes.len());
     }
     to.bytes();
+}
+
+/// What a page costs through descriptors, beside the codecs alone.
+#[test]
+#[ignore = "a measurement"]
+fn measure_a_page() {
+    use crate::ffi::libdeflate::Compressor;
+    let iommu = Iommu::new(8);
+    let page = Memory::of(&iommu, &std::fs::read("/proc/self/exe").unwrap()[(1 << 20) + 8192..][..4096], false);
+    let to = Memory::of(&iommu, &[0; 8192], true);
+    let record = Memory::of(&iommu, &aecs::fixed().unwrap().0, false);
+    let pack = Descriptor {
+        src1_addr: page.addr(),
+        src1_size: 4096,
+        dst_addr: to.addr(),
+        max_dst_size: 8192,
+        codec_flags: COMPRESS,
+        src2_addr: record.addr(),
+        src2_size: 1568,
+        ..Descriptor::new(opcode::COMPRESS, PLAIN | flag::RD_SRC2_AECS)
+    };
+    let len = execute(&pack, &*iommu, &Limits::default()).output_size;
+    let packed = Memory::of(&iommu, &to.bytes()[..len as usize], false);
+    let dynamic = Descriptor {
+        codec_flags: COMPRESS | compress::GEN_HDR_1_PASS,
+        src2_addr: 0,
+        src2_size: 0,
+        flags_opcode: Descriptor::new(opcode::COMPRESS, PLAIN).flags_opcode,
+        ..pack
+    };
+    let unpack = Descriptor {
+        src1_addr: packed.addr(),
+        src1_size: len,
+        codec_flags: DECOMPRESS,
+        src2_addr: 0,
+        src2_size: 0,
+        flags_opcode: Descriptor::new(opcode::DECOMPRESS, PLAIN).flags_opcode,
+        ..pack
+    };
+    let recipe = crate::alg::huffman::body::Recipe::new(fixed().unwrap(), &[3], 3, true);
+    let mut space = vec![0; 9000];
+    let mut near: Vec<Compressor> = (1..=4).filter_map(Compressor::new).collect();
+    let mut far = crate::ffi::isal::Deflater::default();
+    let how = |level| crate::ffi::isal::Deflate { level, wrapper: crate::ffi::isal::Wrapper::Raw, window: 12, part: false };
+    let mut measure = |name: &str, work: &mut dyn FnMut(&mut [u8]) -> usize| {
+        let mut times = Vec::new();
+        let mut size = 0;
+        for _ in 0..3000 {
+            let start = std::time::Instant::now();
+            size = work(&mut space);
+            times.push(start.elapsed().as_nanos());
+        }
+        times.sort();
+        println!("{name}: {} ns, {size}", times[1500]);
+    };
+    let run = |order: &Descriptor| execute(order, &*iommu, &Limits::default()).output_size as usize;
+    measure("compress, device", &mut |_| run(&pack));
+    measure("compress, recipe", &mut |space| recipe.write(page.bytes(), space).unwrap() / 8);
+    measure("decompress, device", &mut |_| run(&unpack));
+    measure("decompress, library", &mut |space| {
+        crate::alg::inflate::inflate(packed.bytes(), space).map(|_| 0).unwrap()
+    });
+    measure("dynamic, device", &mut |_| run(&dynamic));
+    for (level, compressor) in near.iter_mut().enumerate() {
+        measure(&format!("libdeflate {}", level + 1), &mut |space| {
+            compressor.compress(crate::ffi::isal::Wrapper::Raw, page.bytes(), space).unwrap()
+        });
+    }
+    for level in 1..=3 {
+        measure(&format!("igzip {level}"), &mut |space| far.compress(&how(level), page.bytes(), space).unwrap());
+    }
+    let mut body = vec![0; 9000];
+    let len = crate::alg::canned::compress(page.bytes(), &mut body).unwrap().unwrap();
+    measure("canned decompress", &mut |space| {
+        crate::alg::canned::inflate(&body[..len], &mut space[..4096]).map(|_| len).unwrap()
+    });
 }
