@@ -181,7 +181,8 @@ pub fn place(record: &[u8]) -> Option<Place> {
         parser::HEADER => Some(Place::Header),
         parser::ENDED => Some(Place::Ended),
         parser::BODY | parser::FINAL_BODY if get(record, TABLES) == MARK => {
-            let nibble = |index: usize| record.get(TABLES + 4 + index / 2).map_or(0, |byte| byte >> (4 * (index % 2)) & 15);
+            let nibble =
+                |index: usize| record.get(TABLES + 4 + index / 2).map_or(0, |byte| byte >> (4 * (index % 2)) & 15);
             let lengths = Lengths {
                 literals: std::array::from_fn(nibble),
                 distances: std::array::from_fn(|index| nibble(NUM_LITERALS + index)),
@@ -207,8 +208,7 @@ mod tests {
         let entry = |base: usize, index: usize| get(&record.0, base + 4 * index);
         assert_eq!((get(&record.0, 28), record.0[32]), (3, 0b011));
         // Length and code, as the driver's table has them.
-        for (first, last, len, code) in
-            [(0, 143, 8, 0x30), (144, 255, 9, 0x190), (256, 279, 7, 0), (280, 285, 8, 0xc0)]
+        for (first, last, len, code) in [(0, 143, 8, 0x30), (144, 255, 9, 0x190), (256, 279, 7, 0), (280, 285, 8, 0xc0)]
         {
             for symbol in first..=last {
                 assert_eq!(entry(288, symbol), len << 15 | (code + (symbol - first) as u32), "{symbol}");
@@ -222,9 +222,11 @@ mod tests {
 
     #[test]
     fn what_is_built_is_parsed() {
-        for (record, codes, num_bits) in
-            [(fixed(), huffman::fixed(), 3), (canned(), CANNED.codes(), 0), (from_lengths(&CANNED, &[9; 256], 2048), CANNED.codes(), 2048)]
-        {
+        for (record, codes, num_bits) in [
+            (fixed(), huffman::fixed(), 3),
+            (canned(), CANNED.codes(), 0),
+            (from_lengths(&CANNED, &[9; 256], 2048), CANNED.codes(), 2048),
+        ] {
             let record = record.unwrap();
             let (parsed, _, bits) = parse(&record.0).unwrap();
             assert_eq!((parsed, bits), (codes.unwrap(), num_bits));

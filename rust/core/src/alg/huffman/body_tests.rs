@@ -103,7 +103,8 @@ fn transcoding_writes_what_igzip_itself_writes() {
     let mut random = Random(0x1234_5678_9abc_def1);
     let mut recipes = vec![(Decoders::new(&CANNED), CANNED.codes().unwrap()), (Decoders::fixed(), fixed().unwrap())];
     for _ in 0..6 {
-        let lengths = Lengths { literals: random_lengths(&mut random, 12, 0), distances: random_lengths(&mut random, 8, 0) };
+        let lengths =
+            Lengths { literals: random_lengths(&mut random, 12, 0), distances: random_lengths(&mut random, 8, 0) };
         recipes.push((Decoders::new(&lengths), lengths.codes().unwrap()));
     }
     for (decoders, codes) in recipes {
@@ -136,10 +137,12 @@ fn codes_that_igzip_cannot_take_are_transcoded() {
         for symbol in lengths.literals.iter_mut().skip(257).step_by(3) {
             *symbol = if absent > 0 { 0 } else { *symbol };
         }
-        let recipe = Recipe::new(Codes {
-            literals: assign(&lengths.literals).unwrap(),
-            distances: assign(&lengths.distances).unwrap(),
-        }, &[], 0, true);
+        let recipe = Recipe::new(
+            Codes { literals: assign(&lengths.literals).unwrap(), distances: assign(&lengths.distances).unwrap() },
+            &[],
+            0,
+            true,
+        );
         let decoders = Decoders::new(&lengths);
         for source in sources() {
             let (packed, bits) = written(&recipe, &source);
@@ -189,37 +192,4 @@ fn problems_have_their_numbers() {
     assert_eq!(problem(&[1, 0, 0, 0, 0]), Problem::BadStoredLength);
     assert_eq!(problem(&[]), Problem::EndsEarly);
     assert_eq!(problem(&[0b011]), Problem::EndsEarly);
-}
-
-
-/// What a page costs with a recipe, beside igzip alone with its own tables of the same code.
-#[test]
-#[ignore = "a measurement"]
-fn measure_a_page() {
-    use crate::ffi::isal;
-    let page: Vec<u8> = std::fs::read("/proc/self/exe").unwrap()[1 << 20..(1 << 20) + 4096 * 64].to_vec();
-    let recipe = Recipe::new(fixed().unwrap(), &FIXED_HEADER, 3, true);
-    let canned = Recipe::new(CANNED.codes().unwrap(), &[], 0, true);
-    let mut plain = isal::Deflater::default();
-    let how = isal::Deflate { level: 0, wrapper: isal::Wrapper::Raw, window: 12, part: false };
-    let mut space = vec![0; 9000];
-    let mut times = [const { Vec::new() }; 4];
-    for _ in 0..400 {
-        for (which, time) in times.iter_mut().enumerate() {
-            let start = std::time::Instant::now();
-            for unit in page.chunks(4096) {
-                match which {
-                    0 => drop(plain.compress(&how, unit, &mut space)),
-                    1 => drop(recipe.write(unit, &mut space)),
-                    2 => drop(canned.write(unit, &mut space)),
-                    _ => drop(crate::alg::canned::compress(unit, &mut space)),
-                }
-            }
-            time.push(start.elapsed().as_nanos() / 64);
-        }
-    }
-    for time in &mut times {
-        time.sort();
-        println!("{} ns", time[200]);
-    }
 }

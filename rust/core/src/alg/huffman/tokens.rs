@@ -320,12 +320,7 @@ pub fn read(mut bits: Bits<'_>, first: Option<&Decoders>, window: usize) -> Read
     Reading { bits: bits.position(), produced, problem }
 }
 
-fn blocks(
-    bits: &mut Bits<'_>,
-    first: Option<&Decoders>,
-    window: usize,
-    produced: &mut usize,
-) -> Result<(), Problem> {
+fn blocks(bits: &mut Bits<'_>, first: Option<&Decoders>, window: usize, produced: &mut usize) -> Result<(), Problem> {
     if let Some(decoders) = first {
         return body(bits, decoders, window, produced);
     }

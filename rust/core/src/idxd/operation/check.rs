@@ -87,7 +87,8 @@ fn contradictions(descriptor: &Descriptor, limits: &Limits) -> u32 {
 
 /// Fields that an operation does not have.
 fn has_reserved(descriptor: &Descriptor) -> bool {
-    let Descriptor { src1_addr, dst_addr, src1_size, codec_flags, src2_addr, max_dst_size, src2_size, .. } = *descriptor;
+    let Descriptor { src1_addr, dst_addr, src1_size, codec_flags, src2_addr, max_dst_size, src2_size, .. } =
+        *descriptor;
     let filter = descriptor.filter_flags != 0 || descriptor.num_inputs != 0;
     let second = src2_addr != 0 || src2_size != 0;
     match descriptor.opcode() {

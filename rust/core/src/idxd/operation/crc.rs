@@ -42,9 +42,7 @@ fn xor16(bytes: &[u8]) -> u16 {
     let word = words.iter().fold(0, |all, word| all ^ u64::from_le_bytes(*word));
     let folded = (word ^ word >> 32) as u32;
     let folded = (folded ^ folded >> 16) as u16;
-    rest.chunks(2).fold(folded, |all, pair| {
-        all ^ pair.iter().rev().fold(0, |word, byte| word << 8 | u16::from(*byte))
-    })
+    rest.chunks(2).fold(folded, |all, pair| all ^ pair.iter().rev().fold(0, |word, byte| word << 8 | u16::from(*byte)))
 }
 
 /// Of any polynomial. The highest bit of each byte comes first, or the lowest if the flag says so, as QPL's software has it.
@@ -106,9 +104,9 @@ mod tests {
         assert_eq!(xor16(&[1, 2, 3]), 0x0202);
         for len in 0..70 {
             let bytes: Vec<u8> = (0..len).map(|at| (at * 37) as u8).collect();
-            let slow = bytes.chunks(2).fold(0, |all, pair| {
-                all ^ u16::from(pair[0]) ^ u16::from(*pair.get(1).unwrap_or(&0)) << 8
-            });
+            let slow = bytes
+                .chunks(2)
+                .fold(0, |all, pair| all ^ u16::from(pair[0]) ^ u16::from(*pair.get(1).unwrap_or(&0)) << 8);
             assert_eq!(xor16(&bytes), slow);
         }
     }

@@ -205,7 +205,8 @@ fn a_header_makes_the_state_for_canned_bodies() {
         (order.record, order.record_size) = (state.to_vec(), size);
         assert_eq!(done(order.run()).1, JOIN);
         for cut in 1..order.source.len() {
-            let short = Order { source: order.source[..cut].to_vec(), record: state.to_vec(), ..Order::decompress(&[], 70) };
+            let short =
+                Order { source: order.source[..cut].to_vec(), record: state.to_vec(), ..Order::decompress(&[], 70) };
             let short = Order { flags: order.flags, record_size: size, limits: order.limits, ..short };
             assert_eq!(short.fails(), (status::ANALYTICS_ERROR, analytics::BAD_END_OF_FILE), "{cut}");
         }
@@ -589,11 +590,22 @@ fn hostile_descriptors_touch_nothing_that_is_not_mapped() {
     let to = Memory::of(&iommu, &[0; 4096], true);
     let scratch = Memory::of(&iommu, &records, true);
     let mut addresses: Vec<u64> = sources.iter().map(Memory::addr).collect();
-    addresses.extend([to.addr(), scratch.addr(), scratch.addr() + 1568, scratch.addr() + 3136, to.addr() + 64, 0, u64::MAX]);
-    let sizes = [1, 7, 70, 100, packed.len() as u32, body.len() as u32, 1088, 1248, 1568, 4000, 4096, 4097, 0, u32::MAX];
+    addresses.extend([
+        to.addr(),
+        scratch.addr(),
+        scratch.addr() + 1568,
+        scratch.addr() + 3136,
+        to.addr() + 64,
+        0,
+        u64::MAX,
+    ]);
+    let sizes =
+        [1, 7, 70, 100, packed.len() as u32, body.len() as u32, 1088, 1248, 1568, 4000, 4096, 4097, 0, u32::MAX];
     let opcodes = [0, 2, 3, 0x42, 0x42, 0x42, 0x43, 0x43, 0x43, 0x44];
-    let codec = [COMPRESS, DECOMPRESS, COMPRESS | compress::GEN_HDR_1_PASS, DECOMPRESS | decompress::SUPPRESS_OUTPUT, 1, 0];
-    let extra = [0, flag::RD_SRC2_AECS, flag::RD_SRC2_AECS, flag::WR_SRC2_AECS_COMP, flag::AECS_RW_TOGGLE, flag::CRC_RFC3720];
+    let codec =
+        [COMPRESS, DECOMPRESS, COMPRESS | compress::GEN_HDR_1_PASS, DECOMPRESS | decompress::SUPPRESS_OUTPUT, 1, 0];
+    let extra =
+        [0, flag::RD_SRC2_AECS, flag::RD_SRC2_AECS, flag::WR_SRC2_AECS_COMP, flag::AECS_RW_TOGGLE, flag::CRC_RFC3720];
     let mut seen = std::collections::HashSet::new();
     for round in 0..rounds(200_000) {
         let mut descriptor = Descriptor {
@@ -635,7 +647,9 @@ fn hostile_streams_end_in_a_status_and_within_their_room() {
     let iommu = Iommu::new(4);
     let to = Memory::of(&iommu, &[0; 6000], true);
     let sound: Vec<Vec<u8>> = (0..4)
-        .flat_map(|kind| [zlib(&sample(4096, kind), 12, 6), zlib(&sample(3000, kind), 15, 1), zlib(&sample(9000, kind), 15, 9)])
+        .flat_map(|kind| {
+            [zlib(&sample(4096, kind), 12, 6), zlib(&sample(3000, kind), 15, 1), zlib(&sample(9000, kind), 15, 9)]
+        })
         .collect();
     let mut body = vec![0; 9000];
     let len = crate::alg::canned::compress(&sample(4096, 0), &mut body).unwrap().unwrap();
@@ -675,80 +689,4 @@ fn hostile_streams_end_in_a_status_and_within_their_room() {
         assert!(completion.bytes_completed as usize <= bytes.len());
     }
     to.bytes();
-}
-
-/// What a page costs through descriptors, beside the codecs alone.
-#[test]
-#[ignore = "a measurement"]
-fn measure_a_page() {
-    use crate::ffi::libdeflate::Compressor;
-    let iommu = Iommu::new(8);
-    let page = Memory::of(&iommu, &std::fs::read("/proc/self/exe").unwrap()[(1 << 20) + 8192..][..4096], false);
-    let to = Memory::of(&iommu, &[0; 8192], true);
-    let record = Memory::of(&iommu, &aecs::fixed().unwrap().0, false);
-    let pack = Descriptor {
-        src1_addr: page.addr(),
-        src1_size: 4096,
-        dst_addr: to.addr(),
-        max_dst_size: 8192,
-        codec_flags: COMPRESS,
-        src2_addr: record.addr(),
-        src2_size: 1568,
-        ..Descriptor::new(opcode::COMPRESS, PLAIN | flag::RD_SRC2_AECS)
-    };
-    let len = execute(&pack, &*iommu, &Limits::default()).output_size;
-    let packed = Memory::of(&iommu, &to.bytes()[..len as usize], false);
-    let dynamic = Descriptor {
-        codec_flags: COMPRESS | compress::GEN_HDR_1_PASS,
-        src2_addr: 0,
-        src2_size: 0,
-        flags_opcode: Descriptor::new(opcode::COMPRESS, PLAIN).flags_opcode,
-        ..pack
-    };
-    let unpack = Descriptor {
-        src1_addr: packed.addr(),
-        src1_size: len,
-        codec_flags: DECOMPRESS,
-        src2_addr: 0,
-        src2_size: 0,
-        flags_opcode: Descriptor::new(opcode::DECOMPRESS, PLAIN).flags_opcode,
-        ..pack
-    };
-    let recipe = crate::alg::huffman::body::Recipe::new(fixed().unwrap(), &[3], 3, true);
-    let mut space = vec![0; 9000];
-    let mut near: Vec<Compressor> = (1..=4).filter_map(Compressor::new).collect();
-    let mut far = crate::ffi::isal::Deflater::default();
-    let how = |level| crate::ffi::isal::Deflate { level, wrapper: crate::ffi::isal::Wrapper::Raw, window: 12, part: false };
-    let mut measure = |name: &str, work: &mut dyn FnMut(&mut [u8]) -> usize| {
-        let mut times = Vec::new();
-        let mut size = 0;
-        for _ in 0..3000 {
-            let start = std::time::Instant::now();
-            size = work(&mut space);
-            times.push(start.elapsed().as_nanos());
-        }
-        times.sort();
-        println!("{name}: {} ns, {size}", times[1500]);
-    };
-    let run = |order: &Descriptor| execute(order, &*iommu, &Limits::default()).output_size as usize;
-    measure("compress, device", &mut |_| run(&pack));
-    measure("compress, recipe", &mut |space| recipe.write(page.bytes(), space).unwrap() / 8);
-    measure("decompress, device", &mut |_| run(&unpack));
-    measure("decompress, library", &mut |space| {
-        crate::alg::inflate::inflate(packed.bytes(), space).map(|_| 0).unwrap()
-    });
-    measure("dynamic, device", &mut |_| run(&dynamic));
-    for (level, compressor) in near.iter_mut().enumerate() {
-        measure(&format!("libdeflate {}", level + 1), &mut |space| {
-            compressor.compress(crate::ffi::isal::Wrapper::Raw, page.bytes(), space).unwrap()
-        });
-    }
-    for level in 1..=3 {
-        measure(&format!("igzip {level}"), &mut |space| far.compress(&how(level), page.bytes(), space).unwrap());
-    }
-    let mut body = vec![0; 9000];
-    let len = crate::alg::canned::compress(page.bytes(), &mut body).unwrap().unwrap();
-    measure("canned decompress", &mut |space| {
-        crate::alg::canned::inflate(&body[..len], &mut space[..4096]).map(|_| len).unwrap()
-    });
 }
