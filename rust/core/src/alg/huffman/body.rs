@@ -65,10 +65,10 @@ impl Recipe {
     pub fn write(&self, source: &[u8], space: &mut [u8]) -> Result<usize, Refusal> {
         let Some(tables) = &self.tables else { return self.transcode(source, space) };
         // The matches that igzip finds in a short message depend on the call; which one is made must not depend on the space.
-        if space.len() >= BodyWriter::least(source.len()) {
-            if let Ok(bits) = WRITER.with_borrow_mut(|writer| writer.write(tables, source, space)) {
-                return Ok(bits);
-            }
+        if space.len() >= BodyWriter::least(source.len())
+            && let Ok(bits) = WRITER.with_borrow_mut(|writer| writer.write(tables, source, space))
+        {
+            return Ok(bits);
         }
         staged(BodyWriter::bound(source.len()), |aside| {
             let bits = WRITER.with_borrow_mut(|writer| match writer.write(tables, source, aside) {

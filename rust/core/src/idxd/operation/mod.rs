@@ -73,4 +73,7 @@ fn ignored_bits(descriptor: &Descriptor) -> usize {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod hostile_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
