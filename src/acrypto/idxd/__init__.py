@@ -4,5 +4,17 @@ from acrypto.idxd.bus import Bus, configure_defaults
 from acrypto.idxd.errors import BusError
 from acrypto.idxd.queue import Driver, WorkQueue
 from acrypto.idxd.state import Capabilities
+from acrypto.idxd.stored import open_bus
+from acrypto.idxd.sysfs import RealQueue, discover
 
-__all__ = ["Bus", "BusError", "Capabilities", "Driver", "WorkQueue", "configure_defaults"]
+__all__ = [
+    "Bus",
+    "BusError",
+    "Capabilities",
+    "Driver",
+    "RealQueue",
+    "WorkQueue",
+    "configure_defaults",
+    "discover",
+    "open_bus",
+]

@@ -80,13 +80,18 @@ class Bus:
 
     # ---- devices and drivers come and go
 
-    def add_device(self, name: str, capabilities: Capabilities | None = None, backing: Backing | None = None) -> None:
+    def add_device(
+        self,
+        name: str,
+        capabilities: Capabilities | None = None,
+        backing: Callable[[Device], Backing] | None = None,
+    ) -> None:
         """Adds a device, disabled and, if it is configurable, not configured.
 
         Args:
             name: `iaxN` or `dsaN`; no two devices may have the same N.
             capabilities: what it can do; those of an IAX device if not given.
-            backing: what runs it; what the bus makes if not given.
+            backing: makes what runs it; what the bus has for that if not given.
 
         Raises:
             UsageError: no such name, it is taken, or it does not go with the capabilities.
@@ -101,8 +106,8 @@ class Bus:
         with self._lock:
             if taken := next((node for node in self._nodes.values() if node.device.number == device.number), None):
                 raise UsageError(f"{name} cannot be added beside {taken.device.name}")
-            made = backing or (self._backing(device) if self._backing else Nothing())
-            self._nodes[name] = _Node(device, made)
+            make = backing or self._backing
+            self._nodes[name] = _Node(device, make(device) if make else Nothing())
 
     def remove_device(self, name: str) -> None:
         """Takes a device away, disabling it first.

@@ -77,7 +77,7 @@ class Capabilities:
     pasid_enabled: bool = True
     privileged: bool = True
     block_on_fault: bool = True
-    iaa_cap: int = IAA_CAP_HEADER_GEN
+    iaa_cap: int = IAA_CAP_HEADER_GEN | IAA_CAP_AECS_FORMAT_2
     operations: frozenset[int] = IAX_OPERATIONS
 
     def __post_init__(self) -> None:
