@@ -70,12 +70,12 @@ def load(bus: Bus, configuration: Configuration, *, enable: bool = True, forced:
 
 
 def save(bus: Bus, acrypto: Mapping[str, Mapping[str, object]] | None = None, *, idle: bool = False) -> Configuration:
-    """Reads how the devices of a bus are configured.
+    """Reads how the devices of a bus are configured, as `accel-config save-config` does.
 
     Args:
         bus: whose.
         acrypto: what stands under that key, by the device's name.
-        idle: whether devices and queues that are not enabled are read as well.
+        idle: whether devices that are not enabled are read as well, and queues that lack something.
     """
     told = acrypto or {}
     return tuple(
@@ -154,7 +154,7 @@ def _save_device(bus: Bus, name: str, acrypto: Mapping[str, object], *, idle: bo
     queues: dict[int, list[Part]] = {}
     engines: dict[int, list[Part]] = {}
     for part in parts:
-        if part.startswith("wq") and (idle or bus.read(f"{base}/{part}/state") == "enabled"):
+        if part.startswith("wq") and (idle or is_ready(bus, part)):
             _sort(queues, part, _read(bus, f"{base}/{part}", _SAVED))
         elif part.startswith("engine"):
             _sort(engines, part, _read(bus, f"{base}/{part}", ("group_id",)))
@@ -170,6 +170,16 @@ def _save_device(bus: Bus, name: str, acrypto: Mapping[str, object], *, idle: bo
     )
     settings = _read(bus, base, ("read_buffer_limit",))
     return DevicePart(name, settings, "", groups, tuple(queues.get(-1, ())), tuple(engines.get(-1, ())), dict(acrypto))
+
+
+def is_ready(bus: Bus, queue: str) -> bool:
+    """Whether a queue is enabled, or has all that it needs for that but a driver."""
+
+    def read(name: str) -> str:
+        return bus.read(f"devices/{queue}/{name}")
+
+    ready = read("group_id") != "-1" and read("size") != "0" and read("name") != "" and read("type") != "none"
+    return read("state") == "enabled" or ready
 
 
 def _sort(into: dict[int, list[Part]], dev: str, settings: dict[str, Setting]) -> None:

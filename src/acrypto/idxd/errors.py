@@ -19,12 +19,12 @@ class BusError(AcryptoError):
     def __init__(self, errno: int, message: str, command_status: int = 0) -> None:
         name = numbers.errorcode.get(errno, str(errno))
         status = f" (command status {command_status:#x})" if command_status else ""
-        super().__init__(f"{name}: {message}{status}")
+        super().__init__(f"{message}: {name}{status}")
         self.errno = errno
         self.name = name
         self.message = message
         self.command_status = command_status
 
-    def at(self, place: str) -> BusError:
+    def at(self, place: str, joint: str = "; ") -> BusError:
         """The same refusal, told of what stands at a place in a file."""
-        return BusError(self.errno, f"{place}; {self.message}", self.command_status)
+        return BusError(self.errno, f"{place}{joint}{self.message}", self.command_status)
