@@ -93,9 +93,8 @@ def show(as_json: bool) -> int:
     bus, acrypto, place = _open()
     rows = queues.soft(bus)
     if as_json:
-        tell(
-            {"configuration": place, "path": stored.path(), "devices": bus.devices(), "queues": rows} | _given(acrypto)
-        )
+        told = {"configuration": place, "path": stored.path(), "devices": bus.devices(), "queues": rows}
+        tell(told | ({"acrypto": acrypto} if acrypto else {}))
         return 0
     print(f"configuration: {place or 'the default; nothing is stored'}")
     print()

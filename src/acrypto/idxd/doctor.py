@@ -44,7 +44,7 @@ def examine(found: Discovery) -> list[Finding]:
     told = list(_modules(found))
     if "idxd" in found.modules and not found.devices:
         told.append(
-            Finding("iaa", f"{len(found.pci)} on the PCI bus, and none under /sys/bus/dsa", "dmesg | grep idxd")
+            Finding("iaa", f"{len(found.pci)} on the PCI bus, and none under /sys/bus/dsa", "look why: dmesg | grep idxd")
         )
     for device in found.devices:
         told += _device(found, device)

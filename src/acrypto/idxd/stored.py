@@ -107,7 +107,7 @@ def open_bus(maker: Maker | None = None) -> Bus:
         return default(maker)
     try:
         return build(stored, maker)[0]
-    except BusError as error:
+    except (BusError, CorruptInput) as error:
         raise CorruptInput(f"{path()}: {error}") from error
 
 

@@ -1,0 +1,566 @@
+"""What the analysis of the IAA driver says of work queues and their configuration, one test for each rule."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from dataclasses import replace
+
+import pytest
+from tests.idxd.conftest import IAX, Crypto, Recorder, refused, setup
+
+from acrypto.idxd import Bus, BusError, Capabilities, configure_defaults, status
+from acrypto.idxd.state import dsa_capabilities
+
+WQ = "devices/wq1.0"
+
+
+def enabled(bus: Bus, **settings: object) -> None:
+    """A device that is enabled, with a queue that can be."""
+    setup(bus, **settings)
+    bus.enable("iax1")
+
+
+def cmd_status(bus: Bus) -> int:
+    return int(bus.read(f"{IAX}/cmd_status"), 16)
+
+
+# ---- sub-driver ownership
+
+
+def test_sub_driver_ownership_binds_by_driver_name(bus: Bus, crypto: Crypto, backing: Recorder) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    assert [queue.dev for queue in crypto.queues] == ["wq1.0"]
+    assert crypto.queues[0].native == "portal 0"
+    assert bus.read(f"{WQ}/state") == "enabled"
+    assert "wq1.0" in bus.list("drivers/crypto")
+    bus.write("drivers/crypto/unbind", "wq1.0\n")
+    assert not crypto.queues
+    assert backing.told == ["enable iax1", "enable wq 0 of 16", "disable wq 0"]
+    refused(errno.ENODEV, bus.write, "drivers/crypto/unbind", "wq1.0")
+
+
+@pytest.mark.parametrize("name", ["user", "dmaengine", "Crypto", "crypt", "iaa"])
+def test_sub_driver_ownership_refuses_another_driver_name(bus: Bus, crypto: Crypto, name: str) -> None:
+    enabled(bus, driver_name=name)
+    bus.register(crypto)
+    assert not crypto.queues
+    refused(errno.ENODEV, bus.write, "drivers/crypto/bind", "wq1.0", status=0x80200000)
+    assert cmd_status(bus) == 0x80200000
+    bus.write(f"{IAX}/cmd_status", "anything")
+    assert cmd_status(bus) == 0
+
+
+def test_sub_driver_ownership_without_a_driver_name(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus, driver_name=None)
+    bus.register(crypto)
+    refused(errno.ENODEV, bus.write, "drivers/crypto/bind", "wq1.0", status=status.WQ_NO_DRV_NAME)
+
+
+def test_sub_driver_ownership_compares_as_far_as_the_drivers_name_goes(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus, driver_name="crypto2")
+    bus.register(crypto)
+    assert not crypto.queues
+    bus.write("drivers/crypto/bind", "wq1.0")
+    assert crypto.queues
+
+
+def test_sub_driver_ownership_needs_an_enabled_device(bus: Bus, crypto: Crypto) -> None:
+    setup(bus)
+    bus.register(crypto)
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0")
+
+
+def test_sub_driver_ownership_is_for_devices_that_compress(crypto: Crypto) -> None:
+    bus = Bus()
+    bus.add_device("dsa0", dsa_capabilities())
+    setup(bus, "wq0.0")
+    bus.enable("dsa0")
+    bus.register(crypto)
+    assert not crypto.queues
+    refused(errno.ENODEV, bus.write, "drivers/crypto/bind", "wq0.0")
+
+
+def test_sub_driver_ownership_waits_until_private_data_are_gone(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    queue = bus.queue("wq1.0")
+    queue.private = "references are live"
+    bus.register(crypto)
+    refused(errno.EBUSY, bus.write, "drivers/crypto/bind", "wq1.0")
+    queue.private = None
+    bus.write("drivers/crypto/bind", "wq1.0")
+    assert crypto.queues == [queue]
+
+
+def test_sub_driver_ownership_a_refusal_of_the_driver_leaves_the_queue_disabled(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    crypto.refusal = BusError(errno.ENOMEM, "no memory")
+    bus.register(crypto)
+    refused(errno.ENOMEM, bus.write, "drivers/crypto/bind", "wq1.0")
+    assert bus.read(f"{WQ}/state") == "disabled"
+    assert bus.read(f"{WQ}/type") == "kernel"
+    assert bus.queue("wq1.0").native is None
+    crypto.refusal = None
+    bus.write("drivers/crypto/bind", "wq1.0")
+
+
+@pytest.mark.parametrize(
+    ("driver", "thing", "number"),
+    [
+        ("crypto", "wq1.9", errno.ENODEV),
+        ("crypto", "iax1", errno.ENODEV),
+        ("crypto", "engine1.0", errno.ENODEV),
+        ("crypto", "", errno.ENODEV),
+        ("idxd", "iax3", errno.ENODEV),
+        ("idxd", "wq1.0", errno.ENODEV),
+        ("idxd", "iax1", errno.EBUSY),
+        ("user", "wq1.1", errno.ENODEV),
+    ],
+)
+def test_sub_driver_ownership_bind_matrix(bus: Bus, crypto: Crypto, driver: str, thing: str, number: int) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    code = {errno.EBUSY: status.DEV_ENABLED, errno.ENODEV: status.WQ_NO_DRV_NAME}[number]
+    told = code if number == errno.EBUSY or thing == "wq1.1" else 0
+    refused(number, bus.write, f"drivers/{driver}/bind", thing, status=told)
+    if number == errno.ENODEV:
+        refused(number, bus.write, f"drivers/{driver}/unbind", thing)
+
+
+def test_sub_driver_ownership_a_driver_that_is_not_there_has_no_files(bus: Bus) -> None:
+    enabled(bus)
+    refused(errno.ENOENT, bus.write, "drivers/crypto/bind", "wq1.0")
+    refused(errno.ENODEV, bus.enable, "wq1.0")
+
+
+def test_sub_driver_ownership_ends_with_the_driver(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    refused(errno.EBUSY, bus.register, Crypto())
+    bus.unregister(Crypto())
+    assert crypto.queues
+    bus.unregister(crypto)
+    assert not crypto.queues
+    assert "crypto" not in bus.list("drivers")
+    assert bus.read(f"{WQ}/state") == "disabled"
+
+
+# ---- attribute locking
+
+
+def test_attribute_locking_while_the_driver_is_enabled(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    for name, value in (("verify_compress", "0"), ("sync_mode", "async")):
+        refused(errno.EBUSY, bus.write, f"drivers/crypto/{name}", value)
+    bus.disable("wq1.0")
+    for name, value in (("verify_compress", "0"), ("sync_mode", "async_irq")):
+        bus.write(f"drivers/crypto/{name}", value + "\n")
+        assert bus.read(f"drivers/crypto/{name}") == value
+        refused(errno.EINVAL, bus.write, f"drivers/crypto/{name}", "sometimes")
+    refused(errno.EACCES, bus.write, "drivers/crypto/version", "2")
+    refused(errno.EACCES, bus.read, "drivers/crypto/bind")
+
+
+# ---- default configuration
+
+
+def test_default_configuration_of_a_fresh_device(bus: Bus, crypto: Crypto) -> None:
+    assert configure_defaults(bus, "iax1")
+    told = {name: bus.read(f"{WQ}/{name}") for name in ("mode", "threshold", "size", "priority", "type", "group_id")}
+    assert told == {
+        "mode": "dedicated",
+        "threshold": "0",
+        "size": "128",
+        "priority": "10",
+        "type": "kernel",
+        "group_id": "0",
+    }
+    assert (bus.read(f"{WQ}/name"), bus.read(f"{WQ}/driver_name")) == ("iaa_crypto", "crypto")
+    assert bus.read("devices/group1.0/work_queues") == "wq1.0"
+    assert bus.read("devices/group1.0/engines") == "engine1.0"
+    assert bus.read(f"{WQ}/state") == bus.read(f"{IAX}/state") == "disabled"
+    bus.register(crypto)
+    bus.enable("iax1")
+    bus.enable("wq1.0")
+    assert crypto.queues
+
+
+def test_default_configuration_skips_a_device_that_is_not_configurable(backing: Recorder) -> None:
+    bus = Bus(lambda _device: backing)
+    bus.add_device("iax3", Capabilities(configurable=False))
+    before = {name: bus.read(f"devices/wq3.0/{name}") for name in ("size", "name", "type", "priority")}
+    assert not configure_defaults(bus, "iax3")
+    assert {name: bus.read(f"devices/wq3.0/{name}") for name in before} == before
+
+
+def test_default_configuration_refuses_a_queue_that_is_enabled(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    refused(errno.EPERM, configure_defaults, bus, "iax1")
+    bus.disable("wq1.0")
+    assert configure_defaults(bus, "iax1")
+    bus.enable("wq1.0")
+    refused(errno.ENODEV, configure_defaults, bus, "iax5")
+
+
+def test_default_configuration_refuses_entries_that_others_have(bus: Bus) -> None:
+    bus.write("devices/wq1.3/size", "8")
+    refused(errno.EINVAL, configure_defaults, bus, "iax1")
+
+
+# ---- config rules: what may be written, and when
+
+GOOD = {
+    "group_id": ("3", "-1", "0\n"),
+    "mode": ("dedicated", "shared\n"),
+    "size": ("128", "0", "+7"),
+    "priority": ("15", "0"),
+    "block_on_fault": ("1", "0", "y", "off"),
+    "type": ("kernel", "user", "none"),
+    "name": ("x" * 1024, "a b"),
+    "driver_name": ("x" * 128, "crypto\n"),
+    "max_transfer_size": ("2147483648", "0x1000"),
+    "ats_disable": ("1", "n"),
+    "prs_disable": ("1", "0"),
+    "enqcmds_retries": ("64", "0"),
+}
+BAD = {
+    "group_id": ("4", "-2", "", "x", "1.5", "0x1", " 1", "99999999999999999999"),
+    "mode": ("", "Shared", "both", "shared\n\n"),
+    "size": ("129", "-1", "x", "18446744073709551616", ""),
+    "priority": ("16", "-1", "x"),
+    "block_on_fault": ("x", "2", ""),
+    "threshold": ("0", "17", "-1", "x", "0x", "08"),
+    "type": ("", "mdev", "KERNEL"),
+    "name": ("x" * 1025, ""),
+    "driver_name": ("x" * 129, ""),
+    "max_transfer_size": ("0", "2147483649", "x", "-4096"),
+    "ats_disable": ("x",),
+    "prs_disable": ("x",),
+    "enqcmds_retries": ("x", "-1", "4294967296"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in GOOD.items() for value in values])
+def test_config_rules_take(bus: Bus, name: str, value: str) -> None:
+    bus.write(f"{WQ}/{name}", value)
+    assert bus.read(f"{IAX}/wq1.0/{name}") == bus.read(f"{WQ}/{name}")
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_config_rules_refuse_with_einval(bus: Bus, name: str, value: str) -> None:
+    bus.write(f"{WQ}/size", "16")
+    before = bus.read(f"{WQ}/{name}")
+    refused(errno.EINVAL, bus.write, f"{WQ}/{name}", value)
+    assert bus.read(f"{WQ}/{name}") == before
+
+
+@pytest.mark.parametrize("value", ["4", "-2", "x"])
+def test_config_rules_refuse_groups_of_engines(bus: Bus, value: str) -> None:
+    refused(errno.EINVAL, bus.write, "devices/engine1.7/group_id", value)
+    bus.write("devices/engine1.7/group_id", "3")
+    assert bus.read("devices/group1.3/engines") == "engine1.7"
+    bus.write("devices/engine1.7/group_id", "-1")
+    assert bus.read("devices/group1.3/engines") == ""
+
+
+#: What a device that is not configurable does not let change; type and names it does, as the kernel has it.
+FIXED = ("group_id", "mode", "size", "priority", "block_on_fault", "threshold", "max_transfer_size", "ats_disable")
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_config_rules_need_a_configurable_device(name: str) -> None:
+    bus = Bus()
+    bus.add_device("iax1", Capabilities(configurable=False))
+    value = {"mode": "shared", "threshold": "4"}.get(name, "1")
+    refused(errno.EPERM, bus.write, f"{WQ}/{name}", value)
+    refused(errno.EPERM, bus.write, "devices/engine1.0/group_id", "1")
+    bus.write(f"{WQ}/name", "a name")
+
+
+@pytest.mark.parametrize("name", [*GOOD, "threshold"])
+def test_config_rules_need_a_disabled_queue(bus: Bus, crypto: Crypto, name: str) -> None:
+    enabled(bus, mode="shared", threshold=8)
+    bus.register(crypto)
+    value = GOOD.get(name, ("4",))[0]
+    if name == "enqcmds_retries":
+        bus.write(f"{WQ}/{name}", value)
+        return
+    number = errno.ENXIO if name in {"block_on_fault", "threshold"} else errno.EPERM
+    refused(number, bus.write, f"{WQ}/{name}", value)
+
+
+def test_config_rules_size_only_while_the_device_is_disabled(bus: Bus) -> None:
+    enabled(bus)
+    refused(errno.EPERM, bus.write, "devices/wq1.5/size", "1")
+    bus.disable("iax1")
+    bus.write("devices/wq1.5/size", "1")
+
+
+def test_config_rules_sizes_add_up_to_what_the_device_has(bus: Bus) -> None:
+    bus.write("devices/wq1.0/size", "100")
+    bus.write("devices/wq1.1/size", "28")
+    told = refused(errno.EINVAL, bus.write, "devices/wq1.2/size", "1")
+    assert "size is 1; 0 of the 128" in str(told)
+    bus.write("devices/wq1.0/size", "99")
+    bus.write("devices/wq1.2/size", "1")
+
+
+def test_config_rules_dedicated_has_no_threshold(bus: Bus) -> None:
+    bus.write(f"{WQ}/size", "16")
+    bus.write(f"{WQ}/threshold", "0x10")
+    assert bus.read(f"{WQ}/threshold") == "16"
+    bus.write(f"{WQ}/mode", "dedicated")
+    assert bus.read(f"{WQ}/threshold") == "0"
+    refused(errno.EINVAL, bus.write, f"{WQ}/threshold", "1")
+    refused(errno.EOPNOTSUPP, bus.read, f"{WQ}/enqcmds_retries")
+    refused(errno.EOPNOTSUPP, bus.write, f"{WQ}/enqcmds_retries", "1")
+
+
+def test_config_rules_another_type_clears_the_name(bus: Bus) -> None:
+    bus.write(f"{WQ}/type", "user")
+    bus.write(f"{WQ}/name", "mine")
+    bus.write(f"{WQ}/type", "user")
+    assert bus.read(f"{WQ}/name") == "mine"
+    bus.write(f"{WQ}/type", "kernel")
+    assert bus.read(f"{WQ}/name") == ""
+
+
+def test_config_rules_sizes_are_rounded_up_to_powers_of_two(bus: Bus) -> None:
+    bus.write(f"{WQ}/max_transfer_size", "1000")
+    assert bus.read(f"{WQ}/max_transfer_size") == "1024"
+    dsa = Bus()
+    dsa.add_device("dsa0", dsa_capabilities())
+    dsa.write("devices/wq0.0/max_batch_size", "17")
+    assert dsa.read("devices/wq0.0/max_batch_size") == "32"
+    refused(errno.EINVAL, dsa.write, "devices/wq0.0/max_batch_size", "1025")
+    refused(errno.ENOENT, bus.write, f"{WQ}/max_batch_size", "1")
+
+
+def test_config_rules_retries_are_64_at_most(bus: Bus) -> None:
+    assert bus.read(f"{WQ}/enqcmds_retries") == "32"
+    bus.write(f"{WQ}/enqcmds_retries", "1000")
+    assert bus.read(f"{WQ}/enqcmds_retries") == "64"
+
+
+def test_config_rules_blocking_on_faults_needs_page_requests(bus: Bus) -> None:
+    bus.write(f"{WQ}/block_on_fault", "1")
+    bus.write(f"{WQ}/prs_disable", "1")
+    assert bus.read(f"{WQ}/block_on_fault") == "0"
+    refused(errno.EOPNOTSUPP, bus.write, f"{WQ}/block_on_fault", "1")
+    bus.write(f"{WQ}/prs_disable", "0")
+    bus.write(f"{WQ}/block_on_fault", "1")
+
+
+def test_config_rules_a_device_that_cannot_block_on_faults() -> None:
+    bus = Bus()
+    bus.add_device("iax1", Capabilities(block_on_fault=False))
+    refused(errno.EOPNOTSUPP, bus.write, f"{WQ}/block_on_fault", "0")
+
+
+def test_config_rules_traffic_classes_stand_as_they_are(bus: Bus) -> None:
+    for name in ("traffic_class_a", "traffic_class_b"):
+        assert bus.read(f"devices/group1.0/{name}") == "1"
+        refused(errno.EPERM, bus.write, f"devices/group1.0/{name}", "1")
+
+
+def test_config_rules_read_buffers_of_a_dsa_device() -> None:
+    bus = Bus()
+    bus.add_device("dsa0", dsa_capabilities())
+    group = "devices/group0.0"
+    bus.write(f"{group}/read_buffers_reserved", "90")
+    refused(errno.EINVAL, bus.write, "devices/group0.1/read_buffers_reserved", "7")
+    bus.write("devices/engine0.0/group_id", "0")
+    refused(errno.EINVAL, bus.write, f"{group}/read_buffers_allowed", "3")
+    refused(errno.EINVAL, bus.write, f"{group}/read_buffers_allowed", "97")
+    bus.write(f"{group}/tokens_allowed", "96")
+    refused(errno.EPERM, bus.write, f"{group}/use_read_buffer_limit", "1")
+    refused(errno.EINVAL, bus.write, "devices/dsa0/read_buffer_limit", "97")
+    bus.write("devices/dsa0/token_limit", "8")
+    bus.write(f"{group}/use_read_buffer_limit", "2")
+    assert bus.read(f"{group}/use_token_limit") == "1"
+
+
+# ---- config rules: what enabling needs
+
+#: What is wrong with a queue; the command status that tells it.
+LACKING = {
+    "group": ({"group_id": -1}, status.WQ_NO_GRP),
+    "name": ({"name": None}, status.WQ_NO_NAME),
+    "size": ({"size": None}, status.WQ_NO_SIZE),
+    "threshold": ({"mode": "shared"}, status.WQ_NO_THRESH),
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_config_rules_enabling_a_queue_needs(bus: Bus, crypto: Crypto, lacking: str) -> None:
+    settings, code = LACKING[lacking]
+    setup(bus, "wq1.1")
+    setup(bus, **settings)
+    bus.enable("iax1")
+    bus.register(crypto)
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=code)
+    assert cmd_status(bus) == code
+    assert bus.read(f"{WQ}/state") == "disabled"
+
+
+def test_config_rules_the_codes_are_those_of_the_header() -> None:
+    """<linux/idxd.h>, and the code that later kernels have for the name of the driver."""
+    assert [code for _settings, code in LACKING.values()] == [0x80030000, 0x80040000, 0x800E0000, 0x80060000]
+    assert (status.DEV_ENABLED, status.DEV_NOT_ENABLED, status.WQ_ENABLED) == (0x80000010, 0x80000020, 0x80000021)
+    assert (status.WQ_NO_SVM, status.WQ_PORTAL_ERR, status.WQ_NO_SWQ_SUPPORT) == (0x80050000, 0x80070000, 0x800C0000)
+    assert (status.WQ_NONE_CONFIGURED, status.WQ_NO_PRIV) == (0x800D0000, 0x800F0000)
+    assert (status.WQ_USER_NO_IOMMU, status.WQ_NO_DRV_NAME) == (0x80110000, 0x80200000)
+    assert all(status.text(code) for code in status.TEXTS)
+    assert (status.text(0), status.text(5)) == ("success", "0x5")
+
+
+def test_config_rules_enabling_a_queue_needs_a_type_to_know_its_driver(bus: Bus) -> None:
+    enabled(bus, type="none", driver_name=None)
+    refused(errno.ENXIO, bus.enable, "wq1.0")
+    bus.write(f"{WQ}/type", "user")
+    bus.write(f"{WQ}/name", "mine")
+    bus.write(f"{WQ}/driver_name", "user")
+    bus.enable("wq1.0")
+    assert bus.driver("wq1.0") == "user"
+
+
+def test_config_rules_a_queue_is_enabled_once(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    refused(errno.EBUSY, bus.write, "drivers/crypto/bind", "wq1.0", status=status.WQ_ENABLED)
+    assert cmd_status(bus) == status.WQ_ENABLED
+
+
+def test_config_rules_enabling_a_device_needs_a_queue_in_a_group(bus: Bus) -> None:
+    setup(bus, group_id=-1)
+    refused(errno.ENXIO, bus.enable, "iax1", status=status.WQ_NONE_CONFIGURED)
+    assert cmd_status(bus) == 0x800D0000
+
+
+def test_config_rules_enabling_a_device_needs_an_engine_in_a_group(bus: Bus) -> None:
+    setup(bus)
+    bus.write("devices/engine1.0/group_id", "-1")
+    refused(errno.ENXIO, bus.enable, "iax1")
+    bus.write("devices/engine1.3/group_id", "2")
+    bus.enable("iax1")
+
+
+def without_pasid(**more: bool) -> Bus:
+    bus = Bus()
+    bus.add_device("iax1", replace(Capabilities(pasid_enabled=False), **more))
+    return bus
+
+
+def test_config_rules_shared_queues_need_pasid(crypto: Crypto) -> None:
+    bus = without_pasid()
+    setup(bus, mode="shared", threshold=4)
+    refused(errno.ENXIO, bus.enable, "iax1", status=status.WQ_NO_SWQ_SUPPORT)
+    assert cmd_status(bus) == 0x800C0000
+    bus.write(f"{WQ}/mode", "dedicated")
+    bus.enable("iax1")
+    bus.write(f"{WQ}/mode", "shared")
+    bus.register(crypto)
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=status.WQ_NO_SVM)
+    assert cmd_status(bus) == 0x80050000
+
+
+def test_config_rules_a_users_queue_needs_an_iommu() -> None:
+    bus = without_pasid()
+    setup(bus, type="user", driver_name="user")
+    bus.enable("iax1")
+    refused(errno.EOPNOTSUPP, bus.enable, "wq1.0", status=status.WQ_USER_NO_IOMMU)
+    assert cmd_status(bus) == 0x80110000
+
+
+def test_config_rules_the_kernels_queue_needs_privileges(crypto: Crypto) -> None:
+    bus = Bus()
+    bus.add_device("iax1", Capabilities(privileged=False))
+    enabled(bus)
+    bus.register(crypto)
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=status.WQ_NO_PRIV)
+    bus.write(f"{WQ}/driver_name", "dmaengine")
+    refused(errno.EOPNOTSUPP, bus.enable, "wq1.0", status=status.WQ_NO_PRIV)
+
+
+def test_config_rules_a_portal_that_cannot_be_mapped(bus: Bus, backing: Recorder) -> None:
+    enabled(bus, driver_name="dmaengine")
+    backing.broken = OSError(errno.ENOMEM, "no pages")
+    refused(errno.ENOMEM, bus.enable, "wq1.0", status=status.WQ_PORTAL_ERR)
+    assert cmd_status(bus) == 0x80070000
+    backing.broken = None
+    bus.enable("wq1.0")
+    assert cmd_status(bus) == 0
+
+
+def test_config_rules_a_device_that_does_not_start(bus: Bus, backing: Recorder) -> None:
+    setup(bus)
+    backing.broken = ValueError("no threads")
+    refused(errno.ENXIO, bus.enable, "iax1")
+    assert bus.read(f"{IAX}/state") == "disabled"
+
+
+def test_config_rules_a_halted_device_is_neither_enabled_nor_bound(bus: Bus, crypto: Crypto, backing: Recorder) -> None:
+    enabled(bus)
+    backing.halted = True
+    assert bus.read(f"{IAX}/state") == "halted"
+    bus.register(crypto)
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0")
+    refused(errno.ENXIO, bus.enable, "iax1", status=status.DEV_ENABLED)
+    bus.disable("iax1")
+    assert bus.read(f"{IAX}/state") == "disabled"
+    enabled(bus)
+    assert bus.read(f"{IAX}/state") == "enabled"
+
+
+# ---- config rules: disabling
+
+
+def test_config_rules_disabling_a_device_releases_its_queues_with_warnings(
+    bus: Bus, crypto: Crypto, backing: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup(bus, "wq1.2")
+    enabled(bus)
+    bus.register(crypto)
+    assert len(crypto.queues) == 2
+    with caplog.at_level(logging.WARNING, "acrypto"):
+        bus.disable("iax1")
+    assert not crypto.queues
+    assert caplog.messages == ["Active wq 0 on disable wq1.0.", "Active wq 2 on disable wq1.2."]
+    assert backing.told[-3:] == ["disable wq 0", "disable wq 2", "disable"]
+    refused(errno.ENODEV, bus.disable, "iax1")
+
+
+def test_config_rules_a_disabled_device_forgets_all_but_driver_names(bus: Bus) -> None:
+    enabled(bus)
+    bus.disable("iax1")
+    told = {name: bus.read(f"{WQ}/{name}") for name in ("size", "group_id", "mode", "type", "name", "priority")}
+    assert told == {"size": "0", "group_id": "-1", "mode": "shared", "type": "none", "name": "", "priority": "0"}
+    assert bus.read(f"{WQ}/driver_name") == "crypto"
+    assert bus.read("devices/engine1.0/group_id") == "-1"
+
+
+def test_config_rules_a_disabled_queue_keeps_size_and_group(bus: Bus, crypto: Crypto) -> None:
+    enabled(bus)
+    bus.register(crypto)
+    bus.disable("wq1.0")
+    assert (bus.read(f"{WQ}/size"), bus.read(f"{WQ}/group_id"), bus.read(f"{WQ}/name")) == ("16", "0", "")
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=status.WQ_NO_NAME)
+    setup(bus, size=None)
+    bus.write("drivers/crypto/bind", "wq1.0")
+
+
+def test_config_rules_a_device_that_is_not_configurable_keeps_its_configuration(crypto: Crypto) -> None:
+    bus = Bus()
+    bus.add_device("iax1", Capabilities(configurable=False))
+    bus.write(f"{WQ}/name", "fixed")
+    bus.write(f"{WQ}/driver_name", "dmaengine")
+    bus.enable("iax1")
+    bus.disable("iax1")
+    assert bus.read(f"{WQ}/size") == "128"
+    bus.enable("iax1")
+    bus.write(f"{WQ}/type", "kernel")
+    bus.write(f"{WQ}/name", "fixed")
+    bus.enable("wq1.0")
