@@ -8,6 +8,7 @@
 pub mod alg;
 pub mod balancers;
 pub mod buffer;
+pub mod clock;
 pub mod copies;
 pub mod cost;
 pub mod derive;

@@ -2,8 +2,13 @@
 //! the device for machines without one.
 //!
 //! `wire` is what travels, bit for bit as `<linux/idxd.h>` has it; `space` the memory that a device may reach; `port` what
-//! a driver holds of a work queue, whoever made it. Nothing here knows of layers or requests: it is of use by itself.
+//! a driver holds of a work queue, whoever made it; `operation` what a device does when told, and `aecs` the records of
+//! codec state that it reads and writes. Nothing here knows of layers or requests: it is of use by itself.
 
+pub mod aecs;
+pub mod cdev;
+pub mod model;
 pub mod port;
+pub mod slots;
 pub mod space;
 pub mod wire;

@@ -84,6 +84,10 @@ pub trait Queue: Send + Sync {
         false
     }
 
+    /// Sees to it that a descriptor nobody waits for any more does no harm. A model needs nothing: it reaches only what is
+    /// mapped. Hardware that shares the process's memory has to be told to stop, and this waits until it has.
+    fn forsake(&self) {}
+
     /// Rings (an eventfd) when a descriptor that asked for an interrupt completes.
     fn interrupt(&self) -> Option<RawFd> {
         None

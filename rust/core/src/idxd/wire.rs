@@ -79,10 +79,18 @@ pub mod decompress {
     pub const FLUSH_OUTPUT: u16 = 1 << 1;
     pub const CHECK_FOR_EOB: u16 = 1 << 2;
     pub const STOP_ON_EOB: u16 = 1 << 3;
-    pub const SELECT_BFINAL_EOB: u16 = 1 << 5;
+    pub const SELECT_BFINAL_EOB: u16 = 1 << 4;
     /// Bits of the last byte of input that are not part of it.
     pub const IGNORE_END_BITS_SHIFT: u16 = 6;
     pub const SUPPRESS_OUTPUT: u16 = 1 << 9;
+}
+
+/// Flags of a CRC-64, whose polynomial lies in the last eight bytes of the descriptor.
+pub mod crc64 {
+    /// Begins and ends with all ones.
+    pub const INVERT: u16 = 1 << 14;
+    /// The highest bit of a byte comes last: a reflected CRC.
+    pub const BIG_ENDIAN: u16 = 1 << 15;
 }
 
 /// What [`Completion::status`] says.
@@ -269,9 +277,9 @@ pub struct Completion {
     pub xor_csum: u16,
     pub crc: u32,
     pub min: u32,
+    /// Of a CRC-64 the low half, and below the high one.
     pub max: u32,
     pub sum: u32,
-    /// CRC-64, of that operation.
     pub reserved4: [u64; 2],
 }
 
