@@ -509,6 +509,9 @@ def test_config_rules_a_halted_device_is_neither_enabled_nor_bound(bus: Bus, cry
     bus.register(crypto)
     refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0")
     refused(errno.ENXIO, bus.enable, "iax1", status=status.DEV_ENABLED)
+    backing.halted = False
+    assert bus.read(f"{IAX}/state") == "enabled"
+    backing.halted = True
     bus.disable("iax1")
     assert bus.read(f"{IAX}/state") == "disabled"
     enabled(bus)

@@ -13,7 +13,7 @@ from acrypto.idxd.errors import BusError
 from acrypto.idxd.numbers import shown, word
 from acrypto.idxd.queue import Nothing, Plain, WorkQueue
 from acrypto.idxd.state import Capabilities, Device, Queue
-from acrypto.model.errors import UsageError
+from acrypto.model.errors import AcryptoError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class _Node:
         self.drivers: dict[int, Driver] = {}
 
     def refresh(self) -> None:
-        if self.device.enabled and self.backing.halted:
-            self.device.state = "halted"
+        if self.device.state != "disabled":
+            self.device.state = "halted" if self.backing.halted else "enabled"
 
     def parts(self) -> Iterator[tuple[str, Part, dict[str, Attribute]]]:
         number = self.device.number
@@ -393,7 +393,7 @@ class Bus:
         rules.check_enable_device(device)
         try:
             node.backing.enable(device)
-        except (OSError, ValueError) as error:
+        except (AcryptoError, OSError, ValueError) as error:
             raise BusError(errno.ENXIO, f"{device.name} cannot be started: {error}") from error
         for group in device.groups:
             group.traffic_class_a = max(group.traffic_class_a, 0)
@@ -443,7 +443,7 @@ class Bus:
             rules.check_enable_queue(node.device, queue)
             try:
                 node.queues[queue.index].native = node.backing.enable_queue(node.device, queue)
-            except (OSError, ValueError) as error:
+            except (AcryptoError, OSError, ValueError) as error:
                 node.device.command_status = status.WQ_PORTAL_ERR
                 message = f"wq{node.device.number}.{queue.index} cannot be enabled: {error}"
                 raise BusError(errno.ENOMEM, message, status.WQ_PORTAL_ERR) from error

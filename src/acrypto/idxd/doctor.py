@@ -43,9 +43,8 @@ def examine(found: Discovery) -> list[Finding]:
         return [Finding("iaa", NO_DEVICE)]
     told = list(_modules(found))
     if "idxd" in found.modules and not found.devices:
-        told.append(
-            Finding("iaa", f"{len(found.pci)} on the PCI bus, and none under /sys/bus/dsa", "look why: dmesg | grep idxd")
-        )
+        state = f"{len(found.pci)} on the PCI bus, and none under /sys/bus/dsa"
+        told.append(Finding("iaa", state, "look why: dmesg | grep idxd"))
     for device in found.devices:
         told += _device(found, device)
     if found.queues:

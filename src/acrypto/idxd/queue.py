@@ -84,7 +84,7 @@ class Backing(Protocol):
         """Stops it; no queue is enabled any more."""
 
     def enable_queue(self, device: Device, queue: Queue) -> object:
-        """Enables a queue; what descriptors are stored to. `OSError` or `ValueError` if it cannot."""
+        """Enables a queue; what descriptors are stored to. An error of ours, `OSError` or `ValueError` if it cannot."""
 
     def disable_queue(self, queue: Queue) -> None:
         """Disables a queue; what was in it is dropped."""
