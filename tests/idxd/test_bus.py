@@ -140,7 +140,7 @@ def test_devices_have_names_and_numbers_of_their_own(bus: Bus, name: str) -> Non
         {"max_work_queues_size": 1 << 17},
         {"max_transfer_size": 3000},
         {"numa_node": -2},
-        {"version": 0x300},
+        {"version": 0x301},
         {"kind": "gpu"},
     ],
 )

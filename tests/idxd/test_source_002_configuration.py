@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from tests.idxd.conftest import IAX, Crypto, Recorder, refused, setup
 
-from acrypto.idxd import Bus, BusError, Capabilities, configure_defaults, status
-from acrypto.idxd.state import dsa_capabilities
+from acrypto.idxd import Bus, BusError, Capabilities, configure_defaults, rules, status
+from acrypto.idxd.state import Device, dsa_capabilities
 
 WQ = "devices/wq1.0"
 
@@ -69,7 +69,8 @@ def test_sub_driver_ownership_compares_as_far_as_the_drivers_name_goes(bus: Bus,
 def test_sub_driver_ownership_needs_an_enabled_device(bus: Bus, crypto: Crypto) -> None:
     setup(bus)
     bus.register(crypto)
-    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0")
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=status.DEV_NOT_ENABLED)
+    assert cmd_status(bus) == 0x80000020
 
 
 def test_sub_driver_ownership_is_for_devices_that_compress(crypto: Crypto) -> None:
@@ -366,6 +367,69 @@ def test_config_rules_traffic_classes_stand_as_they_are(bus: Bus) -> None:
         refused(errno.EPERM, bus.write, f"devices/group1.0/{name}", "1")
 
 
+def test_config_rules_traffic_classes_of_later_devices() -> None:
+    bus = Bus()
+    bus.add_device("iax1", Capabilities(version=0x300))
+    for name, left in (("traffic_class_a", "0"), ("traffic_class_b", "1")):
+        path = f"devices/group1.0/{name}"
+        assert bus.read(path) == "-1"
+        for value in ("0", "7"):
+            bus.write(path, value)
+            assert bus.read(path) == value
+        for value in ("8", "-1", "x"):
+            refused(errno.EINVAL, bus.write, path, value)
+        setup(bus)
+        bus.enable("iax1")
+        refused(errno.EPERM, bus.write, path, "1")
+        assert (bus.read(path), bus.read(f"devices/group1.1/{name}")) == ("7", left)
+        bus.disable("iax1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "group0.0/read_buffers_reserved",
+        "group0.0/read_buffers_allowed",
+        "group0.0/use_read_buffer_limit",
+        "dsa0/read_buffer_limit",
+        "wq0.0/max_batch_size",
+    ],
+)
+def test_config_rules_of_a_dsa_device_need_it_configurable_and_disabled(path: str) -> None:
+    bus = Bus()
+    bus.add_device("dsa0", dsa_capabilities(configurable=False))
+    refused(errno.EPERM, bus.write, f"devices/{path}", "0" if "batch" not in path else "1")
+    bus = Bus()
+    bus.add_device("dsa0", dsa_capabilities())
+    bus.write("devices/dsa0/read_buffer_limit", "96")
+    setup(bus, "wq0.0", driver_name="dmaengine")
+    bus.enable("dsa0")
+    bus.enable("wq0.0")
+    refused(errno.EPERM, bus.write, f"devices/{path}", "8")
+
+
+def test_config_rules_limits_are_the_last_that_is_taken() -> None:
+    bus = Bus()
+    bus.add_device("dsa0", dsa_capabilities())
+    for path, value in (
+        ("wq0.0/max_batch_size", "1024"),
+        ("dsa0/read_buffer_limit", "96"),
+        ("group0.0/read_buffers_reserved", "96"),
+        ("group0.0/read_buffers_allowed", "96"),
+        ("group0.0/read_buffers_allowed", "0"),
+        ("wq0.0/size", "16"),
+        ("wq0.0/threshold", "1"),
+        ("wq0.0/threshold", "16"),
+    ):
+        bus.write(f"devices/{path}", value)
+        assert bus.read(f"devices/{path}") == value
+    refused(errno.EINVAL, bus.write, "devices/group0.0/read_buffers_reserved", "97")
+    for index in range(2):
+        bus.write(f"devices/engine0.{index}/group_id", "0")
+    refused(errno.EINVAL, bus.write, "devices/group0.0/read_buffers_allowed", "7")
+    bus.write("devices/group0.0/read_buffers_allowed", "8")
+
+
 def test_config_rules_read_buffers_of_a_dsa_device() -> None:
     bus = Bus()
     bus.add_device("dsa0", dsa_capabilities())
@@ -404,6 +468,50 @@ def test_config_rules_enabling_a_queue_needs(bus: Bus, crypto: Crypto, lacking: 
     refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=code)
     assert cmd_status(bus) == code
     assert bus.read(f"{WQ}/state") == "disabled"
+
+
+def device(**capabilities: bool) -> Device:
+    """A device with a queue that could be enabled, as a value."""
+    made = Device("iax1", 1, Capabilities(**capabilities))
+    assert rules.load_defaults(made)
+    made.state = "enabled"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "number", "code"),
+    [
+        ({"group_id": -1}, errno.ENXIO, status.WQ_NO_GRP),
+        ({"name": ""}, errno.ENXIO, status.WQ_NO_NAME),
+        ({"size": 0}, errno.ENXIO, status.WQ_NO_SIZE),
+        ({"dedicated": False}, errno.ENXIO, status.WQ_NO_THRESH),
+        ({"enabled": True}, errno.EBUSY, status.WQ_ENABLED),
+    ],
+)
+def test_config_rules_enabling_answers_with_these_numbers(change: dict[str, object], number: int, code: int) -> None:
+    """What drivers other than `crypto` pass on as it is."""
+    made = device()
+    rules.check_enable_queue(made, made.queues[0])
+    for name, value in change.items():
+        setattr(made.queues[0], name, value)
+    refused(number, rules.check_enable_queue, made, made.queues[0], status=code)
+    assert made.command_status == code
+
+
+def test_config_rules_what_the_device_lacks_has_numbers_as_well() -> None:
+    made = device()
+    made.state = "disabled"
+    refused(errno.ENXIO, rules.check_enable_queue, made, made.queues[0], status=status.DEV_NOT_ENABLED)
+    made = device()
+    made.engines[0].group_id = -1
+    refused(errno.EINVAL, rules.check_setup, made)
+    made.queues[0].group_id = -1
+    refused(errno.EINVAL, rules.check_setup, made, status=status.WQ_NONE_CONFIGURED)
+    made = device(pasid_enabled=False)
+    rules.check_enable_queue(made, made.queues[0])
+    made.queues[0].dedicated = False
+    refused(errno.EINVAL, rules.check_setup, made, status=status.WQ_NO_SWQ_SUPPORT)
+    refused(errno.ENXIO, rules.check_enable_queue, made, made.queues[0], status=status.WQ_NO_SVM)
 
 
 def test_config_rules_the_codes_are_those_of_the_header() -> None:
@@ -507,7 +615,7 @@ def test_config_rules_a_halted_device_is_neither_enabled_nor_bound(bus: Bus, cry
     backing.halted = True
     assert bus.read(f"{IAX}/state") == "halted"
     bus.register(crypto)
-    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0")
+    refused(errno.ENXIO, bus.write, "drivers/crypto/bind", "wq1.0", status=status.DEV_NOT_ENABLED)
     refused(errno.ENXIO, bus.enable, "iax1", status=status.DEV_ENABLED)
     backing.halted = False
     assert bus.read(f"{IAX}/state") == "enabled"

@@ -11,7 +11,7 @@ import errno
 from acrypto.idxd import status
 from acrypto.idxd.errors import BusError
 from acrypto.idxd.numbers import boolean, integer, power_of_two, shown, word
-from acrypto.idxd.state import MAX_DRIVER_NAME, MAX_NAME, MAX_PRIORITY, MAX_RETRIES
+from acrypto.idxd.state import MAX_DRIVER_NAME, MAX_NAME, MAX_PRIORITY, MAX_RETRIES, VERSION_2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def group_traffic_class(device: Device, group: Group, text: str, which: str) -> 
     """Sets a traffic class; up to version 2 they stand as they are."""
     value = integer(text, which, signed=True)
     _check_group(device)
-    if device.capabilities.version <= 0x200:
+    if device.capabilities.version <= VERSION_2:
         raise BusError(errno.EPERM, f"{which} cannot be changed on a device of version 2 or below")
     if not 0 <= value <= 7:
         raise BusError(errno.EINVAL, f"{which} is {value}; it is 0 to 7")
@@ -312,7 +312,7 @@ def check_probe(device: Device, queue: Queue, driver: str, kinds: tuple[str, ...
     """
     dev = f"wq{device.number}.{queue.index}"
     if not device.enabled:
-        raise BusError(errno.ENXIO, f"{device.name} is {device.state}; enable it first")
+        raise _refuse(device, errno.ENXIO, f"{device.name} is {device.state}; enable it first", status.DEV_NOT_ENABLED)
     if device.capabilities.kind not in kinds:
         raise BusError(errno.ENODEV, f"{device.name} is no device for the driver {driver}")
     if driver == "user" and not device.capabilities.pasid_enabled:

@@ -51,7 +51,7 @@ class Capabilities:
         max_batch_size: descriptors of a batch; 0 on an IAX device, which has none.
         max_read_buffers: read buffers of a DSA device.
         numa_node: the node the device is on; -1 if it is on none.
-        version: 0x100 or 0x200; only the second has `iaa_cap`.
+        version: 0x100 to 0x300; from 0x200 on there is `iaa_cap`, and above that traffic classes can be set.
         configurable: whether anything may be changed.
         pasid_enabled: whether addresses are those of processes; shared queues and user queues need it.
         privileged: whether the kernel's queues may have a PASID.
@@ -90,7 +90,7 @@ class Capabilities:
             "max_batch_size": (0, 1 << 16),
             "max_read_buffers": (0, 1 << 16),
             "numa_node": (-1, 1023),
-            "version": (0x100, VERSION_2),
+            "version": (0x100, 0x300),
             "iaa_cap": (0, (1 << 64) - 1),
         }
         for name, (least, most) in bounds.items():
