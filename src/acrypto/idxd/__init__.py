@@ -1,5 +1,6 @@
 """Intel's idxd devices: their bus, configuration and discovery."""
 
+from acrypto.idxd.backing import Model
 from acrypto.idxd.bus import Bus, configure_defaults
 from acrypto.idxd.errors import BusError
 from acrypto.idxd.queue import Driver, WorkQueue
@@ -12,6 +13,7 @@ __all__ = [
     "BusError",
     "Capabilities",
     "Driver",
+    "Model",
     "RealQueue",
     "WorkQueue",
     "configure_defaults",

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from acrypto.idxd import rules, status
 from acrypto.idxd.attributes import DEVICE, ENGINE, GROUP, QUEUE, Attribute
+from acrypto.idxd.backing import Model
 from acrypto.idxd.errors import BusError
 from acrypto.idxd.numbers import shown, word
 from acrypto.idxd.queue import Nothing, Plain, WorkQueue
@@ -66,11 +67,12 @@ class Bus:
     files are read and written without it.
 
     Args:
-        backing: makes what runs a device when the device is added; nothing does if this is None.
+        backing: makes what runs a device when the device is added. If not given that is the core's software model
+            (`Model`), and nothing for a DSA device.
     """
 
     def __init__(self, backing: Callable[[Device], Backing] | None = None) -> None:
-        self._backing = backing
+        self._make = backing or _run
         self._lock = threading.RLock()
         self._nodes: dict[str, _Node] = {}
         self._drivers: dict[str, Driver] = {
@@ -106,8 +108,7 @@ class Bus:
         with self._lock:
             if taken := next((node for node in self._nodes.values() if node.device.number == device.number), None):
                 raise UsageError(f"{name} cannot be added beside {taken.device.name}")
-            make = backing or self._backing
-            self._nodes[name] = _Node(device, make(device) if make else Nothing())
+            self._nodes[name] = _Node(device, (backing or self._make)(device))
 
     def remove_device(self, name: str) -> None:
         """Takes a device away, disabling it first.
@@ -265,6 +266,15 @@ class Bus:
         with self._lock:
             node, queue = self._queue(dev)
             return node.queues[queue.index]
+
+    def backing(self, name: str) -> Backing:
+        """What runs a device: a `Model`, for its knobs, faults and statistics, unless the bus was given something else.
+
+        Raises:
+            BusError: ENODEV, there is none of that name.
+        """
+        with self._lock:
+            return self._node(name).backing
 
     def configure_defaults(self, name: str) -> bool:
         """See `acrypto.idxd.configure_defaults`."""
@@ -461,6 +471,10 @@ class Bus:
             node.backing.disable_queue(queue)
             queue.forget(node.device.capabilities)
             held.settings = held.native = None
+
+
+def _run(device: Device) -> Backing:
+    return Model(device) if device.capabilities.is_iax else Nothing()
 
 
 def _steps(path: str) -> Names:

@@ -7,6 +7,7 @@ from typing import Protocol
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from acrypto.idxd.state import Capabilities, Device, Queue
 
@@ -33,7 +34,7 @@ class WorkQueue:
         self.index = index
         self.capabilities: Capabilities = device.capabilities
         self.settings: Queue | None = None
-        self.native: object | None = None
+        self.native: Any = None
         self.private: object | None = None
 
     def __repr__(self) -> str:

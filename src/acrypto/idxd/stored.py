@@ -10,8 +10,10 @@ import os
 
 from acrypto.idxd import configuration as configuring
 from acrypto.idxd.accel_config import MAX_BYTES, DevicePart, parse
+from acrypto.idxd.backing import Model
 from acrypto.idxd.bus import Bus, configure_defaults
 from acrypto.idxd.errors import BusError
+from acrypto.idxd.queue import Nothing
 from acrypto.model.errors import CorruptInput
 
 TYPE_CHECKING = False
@@ -117,8 +119,9 @@ def acrypto_of(configuration: Configuration) -> dict[str, dict[str, object]]:
 
 
 def _add(bus: Bus, part: DevicePart, maker: Maker | None) -> None:
-    from acrypto.idxd.backing import model
+    def make(device: Device) -> Backing:
+        if not device.capabilities.is_iax:
+            return Nothing()
+        return maker(device, part) if maker else Model(device, part.acrypto)
 
-    make = maker or model
-    capabilities = part.capabilities()
-    bus.add_device(part.dev, capabilities, (lambda device: make(device, part)) if capabilities.is_iax else None)
+    bus.add_device(part.dev, part.capabilities(), make)
