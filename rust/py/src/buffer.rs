@@ -20,8 +20,10 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 mod numbers;
+mod reach;
 mod tray;
 pub use numbers::{Numbers, integers};
+pub use reach::Reached;
 
 /// A buffer export in PyO3-free form: `PyBuffer<u8>` would refuse views whose items are not bytes.
 pub struct View(Box<ffi::Py_buffer>);

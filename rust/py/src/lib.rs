@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod gather;
 mod harvest;
+mod idxd;
 mod info;
 mod job;
 mod layer;
@@ -51,6 +52,8 @@ mod _native {
     use super::error::set_errors;
     #[pymodule_export]
     use super::files::FileDigests;
+    #[pymodule_export]
+    use super::idxd::{IdxdDevice, IdxdMapping, IdxdQueue};
     #[pymodule_export]
     use super::info::{absent, algorithms, build_info, child_started};
     #[pymodule_export]

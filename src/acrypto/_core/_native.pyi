@@ -1943,6 +1943,177 @@ class Deflater:
     def aflush(self, mode: int = 4, /) -> Awaitable[bytes]: ...
 
 @final
+class IdxdDevice:
+    """A software model of an idxd analytics device (IAA). Any thread may use it; what waits lets go of the GIL.
+
+    Disabled when made, all engines in group 0. `UsageError` refuses what would break it; the rules of a system's
+    configuration are for its bus.
+
+    Args:
+        name, id: as the system calls it: `iax1`, 1.
+        node: NUMA node; less than 0 if none.
+        engines, groups, work_queues: how many of each, 1 to 64.
+        max_work_queues_size: entries of all queues together.
+        max_transfer: most bytes of one transfer.
+        configurable, pasid_enabled, header_gen, block_on_fault: capability bits.
+        state_len: bytes of a decompression's state: 1088 or 1248.
+        max_mappings: buffers that may be mapped at once, 65536 at most.
+        threads: threads that run it; with 0 only those who call `IdxdQueue.help`.
+    """
+
+    def __new__(
+        cls,
+        *,
+        name: str = "iax1",
+        id: int = 1,
+        node: int = 0,
+        engines: int = 8,
+        groups: int = 4,
+        work_queues: int = 8,
+        max_work_queues_size: int = 128,
+        max_transfer: int = ...,
+        configurable: bool = True,
+        pasid_enabled: bool = True,
+        header_gen: bool = True,
+        state_len: int = 1248,
+        block_on_fault: bool = True,
+        max_mappings: int = ...,
+        threads: int = 1,
+    ) -> IdxdDevice: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def halted(self) -> bool:
+        """Whether it died and says so."""
+
+    def assign_engine(self, engine: int, group: int | None) -> None:
+        """Puts an engine into a group or into none, while the device is disabled."""
+
+    def enable(self) -> None:
+        """Starts it, with no queues yet."""
+
+    def disable(self) -> None:
+        """Lets its queues finish, disables them and stops."""
+
+    def reset(self) -> None:
+        """Drops what is in flight, disables the queues and stops. Nothing of before is written after this returns."""
+
+    def enable_queue(
+        self,
+        index: int,
+        *,
+        mode: str = "dedicated",
+        size: int = 16,
+        group: int = 0,
+        priority: int = 10,
+        threshold: int = 0,
+        block_on_fault: bool = False,
+        name: str = "iaa_crypto",
+        max_transfer: int = 0,
+        pasid: int = 0,
+    ) -> IdxdQueue:
+        """Makes a queue of a disabled one; `max_transfer` 0 is the device's own limit, `threshold` 0 the size."""
+
+    def disable_queue(self, index: int, *, abort: bool = False) -> None:
+        """Lets a queue finish, or drops what it has, and disables it. Nothing of it is written after this returns."""
+
+    def tune(self, knob: str, value: float) -> None:
+        """Turns a knob while it runs; 0 turns each off.
+
+        `compress_ns`, `decompress_ns`, `other_ns`, `bytes_per_second`, `watchdog_ns`, `fault_ns`, `fault_timeout_ns`,
+        `faults_stay`.
+        """
+
+    def inject(
+        self, kind: str, *, chance: float = 1.0, count: int | None = None, status: int = 0x20, delay_ns: int = 0
+    ) -> None:
+        """Harms descriptors, each with that chance, `count` times at most.
+
+        Kinds: `fail` (with `status`), `corrupt`, `lose`, `delay` (by `delay_ns`), `stick`.
+        """
+
+    def calm(self, seed: int = 0) -> None:
+        """Ends all harm; the seed is for what is injected next."""
+
+    def kill(self, how: str = "dropped") -> None:
+        """Dies. Nothing is written after this returns, until it lives again.
+
+        `dropped` forgets what is in flight, `held` does it after its revival, `silent`, too, and says nothing.
+        """
+
+    def revive(self) -> None:
+        """Lives again, its queues as they were."""
+
+    def set_present(self, address: int, present: bool) -> None:
+        """Makes the mapping at an address fault, or no longer."""
+
+    def take_error(self) -> dict[str, Any] | None:
+        """The first error since the last call that no completion record could tell.
+
+        `code`, `queue`, `opcode`, `address`, and whether others came after it, `overflowed`.
+        """
+
+    def statistics(self) -> dict[str, list[dict[str, Any]]]:
+        """Counts since they were enabled.
+
+        Of `queues`: `accepted`, `lost`, `retried`, `completed`, `aborted`, `waiting`, `in_flight`, `by_status`; of
+        `engines`: `taken`, `busy_ns`.
+        """
+
+@final
+class IdxdMapping:
+    """A buffer that a device may reach, and that stays in place, until it is closed. A context manager.
+
+    Attributes:
+        address: what descriptors call it.
+        nbytes: its length.
+    """
+
+    @property
+    def address(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def close(self) -> None:
+        """Unmaps it, when the device is not at it. Idempotent."""
+
+    def __enter__(self) -> IdxdMapping: ...
+    def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class IdxdQueue:
+    """An enabled work queue: a model's, or a real device's. Any thread may use it.
+
+    Attributes:
+        info: what it was enabled as, and what its device can do.
+        interrupt: an eventfd that rings when a descriptor that asked for it completes; None if there is none. Owned by
+            the queue.
+        interrupt_handle: what such a descriptor says in `int_handle`.
+        alive: False if its device halted, or if it was disabled.
+    """
+
+    @property
+    def info(self) -> dict[str, Any]: ...
+    @property
+    def interrupt(self) -> int | None: ...
+    @property
+    def interrupt_handle(self) -> int: ...
+    @property
+    def alive(self) -> bool: ...
+    def store(self, descriptor: BytesLike) -> None:
+        """Stores 64 bytes into a dedicated queue. Nobody answers: what is beyond its size is lost."""
+
+    def enqueue(self, descriptor: BytesLike) -> bool:
+        """Stores 64 bytes into a shared queue; False if it is to be tried again."""
+
+    def map(self, buffer: BytesLike, *, writable: bool = False) -> IdxdMapping:
+        """Lets the device reach a buffer. If writable, leave it alone while a descriptor that names it is under way."""
+
+    def help(self) -> bool:
+        """Lends this thread to a model for one descriptor; False if there was nothing to do."""
+
+@final
 class Inflater:
     """An inflate stream call by call. Threads may share it; one call runs at a time."""
 

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 
 /// Descriptors taken from queues at once by a thread of the device.
 const BURST: u32 = 16;
-/// Pages that one descriptor may wait for: more than any has. Beyond them the page request is given up.
+/// Pages that one descriptor may wait for: more than any has.
 const MAX_FAULTS: u32 = 4096;
 
 pub(super) struct Board {
@@ -116,8 +116,9 @@ impl Board {
         let descriptor = &load.descriptor;
         if let Some((code, address)) = unspeakable(descriptor) {
             self.errors.set(code, load.queue as u32, descriptor, address);
-            return done(&load, Some(code), self.now_if(load.began));
+            return done(&load, Some(code), load.began.unwrap_or(0));
         }
+        let set_out = load.began.map(|_| self.clock.now());
         let harm = self.injector.draw();
         let mut extra = 0;
         let mut completion = match harm {
@@ -129,7 +130,7 @@ impl Board {
             _ => self.operate(&load, &mut extra),
         };
         match harm {
-            Some((Harm::Lose, _)) => return done(&load, None, self.now_if(load.began)),
+            Some((Harm::Lose, _)) => return done(&load, None, load.began.unwrap_or(0)),
             Some((Harm::Corrupt, random)) => self.corrupt(descriptor, &mut completion, random),
             Some((Harm::Delay(ns), _)) => extra += ns,
             _ => {}
@@ -138,12 +139,14 @@ impl Board {
             self.record(&load, &completion);
             return done(&load, Some(completion.status), 0);
         }
-        self.in_time(load, completion, extra)
+        self.in_time(load, completion, extra, set_out)
     }
 
-    /// Records it if its time has come.
-    fn in_time(&self, mut load: Load, mut completion: Completion, extra: u64) -> Ended {
-        let began = *load.began.get_or_insert_with(|| self.clock.now());
+    /// Records it if its time has come. The work was set out on then, perhaps later than the engine would have: what it
+    /// took counts, not how long nobody was there to do it.
+    fn in_time(&self, mut load: Load, mut completion: Completion, extra: u64, set_out: Option<u64>) -> Ended {
+        let now = self.clock.now();
+        let began = *load.began.get_or_insert(now);
         let mut takes = self.knobs.duration(&load.descriptor, &completion).saturating_add(extra);
         let watchdog = self.knobs.watchdog();
         if takes > watchdog {
@@ -151,16 +154,12 @@ impl Board {
             completion = Completion::of(status::WATCHDOG);
         }
         let due = began.saturating_add(takes);
-        let now = self.clock.now();
         if now < due {
             return Ended::Later { load, completion, due };
         }
         self.record(&load, &completion);
-        done(&load, Some(completion.status), now)
-    }
-
-    fn now_if(&self, began: Option<u64>) -> u64 {
-        began.map_or(0, |_| self.clock.now())
+        let worked = now.saturating_sub(set_out.unwrap_or(now));
+        done(&load, Some(completion.status), due.max(began.saturating_add(worked)))
     }
 
     /// Does the operation, and waits for pages if descriptor and queue say so; `extra` grows by how long.
@@ -181,15 +180,18 @@ impl Board {
         }
     }
 
-    /// Lets a page come, in the model's time.
+    /// Lets a page come, in the model's time. What is no page that is missing cannot come.
     fn wait_for_page(&self, addr: u64, extra: &mut u64, faults: u32) -> Result<(), u8> {
+        let is_missing = self.iommu.read(addr, 1).is_err_and(|fault| fault.kind == FaultKind::NotPresent);
+        if !is_missing || faults > MAX_FAULTS {
+            return Err(status::TRANSLATION_FAILURE);
+        }
         match self.knobs.fault() {
-            Ok(takes) if faults <= MAX_FAULTS => {
+            Ok(takes) => {
                 *extra += takes;
                 self.iommu.set_present(addr, true);
                 Ok(())
             }
-            Ok(_) => Err(status::PAGE_REQUEST_TIMEOUT),
             Err((waited, status)) => {
                 *extra += waited;
                 Err(status)
@@ -253,7 +255,7 @@ fn waits_for_pages(load: &Load) -> bool {
 /// What is wrong with a descriptor so that no record can tell of it, and the address at fault.
 fn unspeakable(descriptor: &Descriptor) -> Option<(u8, u64)> {
     let at = descriptor.completion_addr;
-    if descriptor.has(flag::CRAV) && at % 32 != 0 {
+    if descriptor.has(flag::CRAV) && !at.is_multiple_of(32) {
         return Some((status::COMPLETION_ALIGNMENT, at));
     }
     (descriptor.has(flag::RCR) && !descriptor.has(flag::CRAV)).then_some((status::INVALID_FLAGS, 0))

@@ -66,6 +66,9 @@ struct Lane {
     work: Arc<Work>,
     credit: Credit,
     in_flight: u64,
+    /// In the model's time: when its last descriptor was begun, and when the last of them was done.
+    began_at: u64,
+    ended_at: u64,
     /// Nothing more is taken from it.
     is_closing: bool,
     counts: Counts,
@@ -77,12 +80,13 @@ impl Lane {
         if self.is_closing {
             return false;
         }
-        self.work.peek().is_some_and(|first| {
-            let control = (first >> 32) as u32;
-            let waits = control & flag::FENCE != 0 || (control >> 24) as u8 == opcode::DRAIN;
-            !waits || self.in_flight == 0
-        })
+        self.work.peek().is_some_and(|first| self.in_flight == 0 || !waits_for_others((first >> 32) as u32))
     }
+}
+
+/// Whether a descriptor of these flags and opcode is begun only when all before it in its queue are done.
+fn waits_for_others(flags_opcode: u32) -> bool {
+    flags_opcode & flag::FENCE != 0 || (flags_opcode >> 24) as u8 == opcode::DRAIN
 }
 
 /// See the head of this file.
@@ -151,7 +155,8 @@ impl Group {
         let mut inner = self.lock();
         let number = work.info.queue_id as usize;
         let counts = Counts::default();
-        let lane = Lane { work, credit: Credit::default(), in_flight: 0, is_closing: false, counts };
+        let lane =
+            Lane { work, credit: Credit::default(), in_flight: 0, began_at: 0, ended_at: 0, is_closing: false, counts };
         if let Some(place) = inner.lanes.get_mut(number) {
             *place = Some(lane);
             inner.enabled.push(number);
@@ -304,7 +309,10 @@ impl Inner {
             let began = timed.then(|| {
                 let now = *now.get_or_insert_with(|| clock.now());
                 let arrived = if arrived == 0 { now } else { arrived };
-                arrived.max(engine.free_at).min(now)
+                let fenced = if waits_for_others(descriptor.flags_opcode) { lane.ended_at } else { 0 };
+                let began = arrived.max(engine.free_at).max(lane.began_at).max(fenced).min(now);
+                lane.began_at = began;
+                began
             });
             let bell = descriptor.has(flag::RCI).then(|| Arc::clone(&lane.work.interrupt));
             engine.queue = queue;
@@ -334,6 +342,7 @@ impl Inner {
             Ended::Done { engine: place, queue, status, began, ended } => {
                 if let Some(Some(lane)) = self.lanes.get_mut(queue) {
                     lane.in_flight = lane.in_flight.saturating_sub(1);
+                    lane.ended_at = lane.ended_at.max(ended);
                     match status {
                         Some(status) => lane.counts.complete(status),
                         None => lane.counts.completed += 1,

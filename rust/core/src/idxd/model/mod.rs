@@ -106,6 +106,11 @@ impl Device {
         lock(&self.setup).is_enabled
     }
 
+    /// Whether it halted and says so.
+    pub fn is_halted(&self) -> bool {
+        self.board.is_halted.load(Ordering::Acquire)
+    }
+
     /// Puts an engine into a group, or into none.
     ///
     /// # Errors
@@ -181,7 +186,7 @@ impl Device {
         let capabilities = self.capabilities();
         within("queue", index, 0, capabilities.work_queues - 1)?;
         let setup = lock(&self.setup);
-        if !setup.is_enabled || self.board.is_halted.load(Ordering::Acquire) {
+        if !setup.is_enabled || self.is_halted() {
             return Err(self.refusal("is not enabled"));
         }
         let mut works = lock(&self.board.works);

@@ -33,6 +33,7 @@ fn time_is_kept_though_nobody_looked() {
     let (queue, records) = rig.plain();
     rig.tune("other_ns", 100);
     (0..6).for_each(|index| queue.store(&noop(&records, index)));
+    rig.advance(&queue, 0);
     rig.advance(&queue, 299); // three rounds of two: the last is due at 300
     assert_eq!(records.done().len(), 4);
     rig.advance(&queue, 1);

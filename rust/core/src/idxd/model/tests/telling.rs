@@ -109,6 +109,22 @@ fn a_page_that_is_not_there_fails_or_is_waited_for() {
 }
 
 #[test]
+fn what_is_not_mapped_is_not_waited_for() {
+    let rig = Rig::new(1);
+    let (queue, records) = rig.queue(0, QueueConfig { block_on_fault: true, ..QueueConfig::default() });
+    let (from, mut to) = (Memory::new(&queue, 64, false), Memory::new(&queue, 64, true));
+    let into_source = Descriptor { dst_addr: from.addr(), src1_addr: to.addr(), ..copying(&from, &to, 64) };
+    queue.store(&flagged(told(&records, 0, into_source), flag::BLOCK_ON_FAULT));
+    let stale = copying(&from, &to, 64);
+    to.unmap();
+    queue.store(&flagged(told(&records, 1, stale), flag::BLOCK_ON_FAULT));
+    run(&queue);
+    for index in 0..2 {
+        assert_eq!(records.status(index) & status::MASK, status::TRANSLATION_FAILURE);
+    }
+}
+
+#[test]
 fn a_queue_that_must_not_wait_for_pages_does_not() {
     let rig = Rig::new(1);
     let (queue, records) = rig.plain();
