@@ -12,6 +12,7 @@ from acrypto.idxd import Bus, BusError, WorkQueue
 from acrypto.idxd.state import Device, Queue
 
 IAX = "devices/iax1"
+WQ = "devices/wq1.0"
 
 
 @dataclass
@@ -130,3 +131,13 @@ def refused(number: int, call: Callable[..., object], *arguments: object, status
     assert (caught.value.name, caught.value.command_status) == (errno.errorcode[number], status)
     assert caught.value.errno == number
     return caught.value
+
+
+def enabled(bus: Bus, **settings: object) -> None:
+    """A device that is enabled, with a queue that can be."""
+    setup(bus, **settings)
+    bus.enable("iax1")
+
+
+def cmd_status(bus: Bus) -> int:
+    return int(bus.read(f"{IAX}/cmd_status"), 16)
