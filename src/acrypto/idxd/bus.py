@@ -5,20 +5,20 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from dataclasses import replace
 
-from acrypto.idxd import rules, status
-from acrypto.idxd.attributes import DEVICE, ENGINE, GROUP, QUEUE, Attribute
+from acrypto.idxd import rules
+from acrypto.idxd.attributes import DEVICE, Attribute
 from acrypto.idxd.backing import Model
 from acrypto.idxd.errors import BusError
+from acrypto.idxd.node import Node
 from acrypto.idxd.numbers import shown, word
 from acrypto.idxd.queue import Nothing, Plain, WorkQueue
 from acrypto.idxd.state import Capabilities, Device, Queue
-from acrypto.model.errors import AcryptoError, UsageError
+from acrypto.model.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from acrypto.idxd.queue import Backing, Driver
     from acrypto.idxd.state import Engine, Group
@@ -31,29 +31,6 @@ log = logging.getLogger("acrypto")
 ROOT = "/sys/bus/dsa/"
 #: The driver of devices, and what it has besides `bind` and `unbind`.
 IDXD = "idxd"
-
-
-class _Node:
-    """One device of the tree, with what runs it and who has its queues."""
-
-    def __init__(self, device: Device, backing: Backing) -> None:
-        self.device = device
-        self.backing = backing
-        self.queues = [WorkQueue(device, queue.index) for queue in device.queues]
-        self.drivers: dict[int, Driver] = {}
-
-    def refresh(self) -> None:
-        if self.device.state != "disabled":
-            self.device.state = "halted" if self.backing.halted else "enabled"
-
-    def parts(self) -> Iterator[tuple[str, Part, dict[str, Attribute]]]:
-        number = self.device.number
-        for queue in self.device.queues:
-            yield f"wq{number}.{queue.index}", queue, QUEUE
-        for engine in self.device.engines:
-            yield f"engine{number}.{engine.index}", engine, ENGINE
-        for group in self.device.groups:
-            yield f"group{number}.{group.index}", group, GROUP
 
 
 class Bus:
@@ -74,7 +51,7 @@ class Bus:
     def __init__(self, backing: Callable[[Device], Backing] | None = None) -> None:
         self._make = backing or _run
         self._lock = threading.RLock()
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, Node] = {}
         self._drivers: dict[str, Driver] = {
             "user": Plain("user", "user"),
             "dmaengine": Plain("dmaengine", "kernel"),
@@ -108,7 +85,7 @@ class Bus:
         with self._lock:
             if taken := next((node for node in self._nodes.values() if node.device.number == device.number), None):
                 raise UsageError(f"{name} cannot be added beside {taken.device.name}")
-            self._nodes[name] = _Node(device, (backing or self._make)(device))
+            self._nodes[name] = Node(device, (backing or self._make)(device))
 
     def remove_device(self, name: str) -> None:
         """Takes a device away, disabling it first.
@@ -119,7 +96,7 @@ class Bus:
         with self._lock:
             node = self._node(name)
             if node.device.state != "disabled":
-                self._disable_device(node)
+                node.disable()
             del self._nodes[name]
 
     def register(self, driver: Driver) -> None:
@@ -139,7 +116,7 @@ class Bus:
                 for queue in node.device.queues if node.device.enabled else ():
                     if queue.driver_name == driver.name and not queue.enabled:
                         try:
-                            self._bind_queue(driver, node, queue)
+                            node.bind(driver, queue)
                         except BusError as error:
                             log.warning("%s is not bound to %s: %s", node.queues[queue.index].dev, driver.name, error)
 
@@ -150,7 +127,7 @@ class Bus:
                 return
             for node in list(self._nodes.values()):
                 for index in [index for index, bound in node.drivers.items() if bound is driver]:
-                    self._unbind_queue(node, node.device.queues[index])
+                    node.unbind(node.device.queues[index])
             del self._drivers[driver.name]
 
     def close(self) -> None:
@@ -158,7 +135,7 @@ class Bus:
         with self._lock:
             for node in self._nodes.values():
                 if node.device.state != "disabled":
-                    self._disable_device(node)
+                    node.disable()
 
     # ---- the tree
 
@@ -283,14 +260,14 @@ class Bus:
 
     # ---- finding things
 
-    def _node(self, name: str) -> _Node:
+    def _node(self, name: str) -> Node:
         node = self._nodes.get(name)
         if node is None:
             raise BusError(errno.ENODEV, f"there is no device called {shown(name)}")
         node.refresh()
         return node
 
-    def _queue(self, dev: str) -> tuple[_Node, Queue]:
+    def _queue(self, dev: str) -> tuple[Node, Queue]:
         for node in self._nodes.values():
             for name, part, _files in node.parts():
                 if name == dev and isinstance(part, Queue):
@@ -298,7 +275,7 @@ class Bus:
                     return node, part
         raise BusError(errno.ENODEV, f"there is no work queue called {shown(dev)}")
 
-    def _place(self, steps: Names) -> tuple[_Node, Part, dict[str, Attribute], Names] | None:
+    def _place(self, steps: Names) -> tuple[Node, Part, dict[str, Attribute], Names] | None:
         """The device or part that the path behind `devices/` leads to, its files, and the steps that are left."""
         first, rest = steps[0], steps[1:]
         for node in self._nodes.values():
@@ -349,7 +326,7 @@ class Bus:
             if bound.name == driver
         ]
 
-    def _file(self, path: str, steps: Names) -> tuple[_Node, Part, Attribute]:
+    def _file(self, path: str, steps: Names) -> tuple[Node, Part, Attribute]:
         if self._folder(steps) is not None:
             raise BusError(errno.EISDIR, f"{path} is a folder")
         place = self._place(steps[1:])
@@ -381,9 +358,10 @@ class Bus:
     def _bind(self, driver: Driver | None, dev: str) -> None:
         with self._lock:
             if driver is None:
-                self._enable_device(self._node(dev))
+                self._node(dev).enable()
             else:
-                self._bind_queue(driver, *self._queue(dev))
+                node, queue = self._queue(dev)
+                node.bind(driver, queue)
 
     def _unbind(self, driver: Driver | None, dev: str) -> None:
         with self._lock:
@@ -391,86 +369,10 @@ class Bus:
             if self.driver(dev) != name:
                 raise BusError(errno.ENODEV, f"{dev} is not bound to {name}")
             if driver is None:
-                self._disable_device(self._node(dev))
+                self._node(dev).disable()
             else:
-                self._unbind_queue(*self._queue(dev))
-
-    def _enable_device(self, node: _Node) -> None:
-        device = node.device
-        if device.enabled:
-            device.command_status = status.DEV_ENABLED
-            raise BusError(errno.EBUSY, f"{device.name} is enabled already", status.DEV_ENABLED)
-        rules.check_enable_device(device)
-        try:
-            node.backing.enable(device)
-        except (AcryptoError, OSError, ValueError) as error:
-            raise BusError(errno.ENXIO, f"{device.name} cannot be started: {error}") from error
-        for group in device.groups:
-            group.traffic_class_a = max(group.traffic_class_a, 0)
-            group.traffic_class_b = 1 if group.traffic_class_b < 0 else group.traffic_class_b
-        device.state = "enabled"
-        device.command_status = 0
-
-    def _disable_device(self, node: _Node) -> None:
-        device = node.device
-        for queue in device.queues:
-            if queue.enabled:
-                log.warning("Active wq %d on disable wq%d.%d.", queue.index, device.number, queue.index)
-                self._unbind_queue(node, queue)
-        node.backing.disable()
-        if device.capabilities.configurable:
-            device.forget()
-        device.state = "disabled"
-        device.command_status = 0
-
-    def _bind_queue(self, driver: Driver, node: _Node, queue: Queue) -> None:
-        device, held = node.device, node.queues[queue.index]
-        if queue.enabled:
-            device.command_status = status.WQ_ENABLED
-            raise BusError(errno.EBUSY, f"{held.dev} is enabled already", status.WQ_ENABLED)
-        kinds = getattr(driver, "kinds", ("iax",))
-        rules.check_probe(device, queue, driver.name, kinds, taken=held.private is not None)
-        before, queue.type = queue.type, getattr(driver, "queue_type", "kernel")
-        try:
-            self._start(node, queue, exact=driver.name != "crypto")
-        except BaseException:
-            queue.type = before
-            raise
-        queue.enabled = True
-        held.settings = replace(queue)
-        try:
-            driver.probe(held)
-        except BaseException:
-            node.backing.disable_queue(queue)
-            queue.enabled, queue.type = False, before
-            held.settings = held.native = None
-            raise
-        node.drivers[queue.index] = driver
-        device.command_status = 0
-
-    def _start(self, node: _Node, queue: Queue, *, exact: bool) -> None:
-        try:
-            rules.check_enable_queue(node.device, queue)
-            try:
-                node.queues[queue.index].native = node.backing.enable_queue(node.device, queue)
-            except (AcryptoError, OSError, ValueError) as error:
-                node.device.command_status = status.WQ_PORTAL_ERR
-                message = f"wq{node.device.number}.{queue.index} cannot be enabled: {error}"
-                raise BusError(errno.ENOMEM, message, status.WQ_PORTAL_ERR) from error
-        except BusError as error:
-            if exact:
-                raise
-            # The kernel's driver tells one number for whatever a queue lacks; the command status tells the rest.
-            raise BusError(errno.ENXIO, error.message, error.command_status) from error
-
-    def _unbind_queue(self, node: _Node, queue: Queue) -> None:
-        driver, held = node.drivers.pop(queue.index), node.queues[queue.index]
-        try:
-            driver.remove(held)
-        finally:
-            node.backing.disable_queue(queue)
-            queue.forget(node.device.capabilities)
-            held.settings = held.native = None
+                node, queue = self._queue(dev)
+                node.unbind(queue)
 
 
 def _run(device: Device) -> Backing:
