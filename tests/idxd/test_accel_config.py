@@ -329,12 +329,14 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try_whole(data)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_any_json_is_read_or_refused(value: Any) -> None:
     try_whole(json.dumps(value))
     try_whole(json.dumps([value]))
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_configuration_with_one_thing_changed_is_read_or_refused(data: st.DataObject) -> None:
     rows = json.loads(json.dumps(IAX))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acrypto.idxd.doctor import NO_DEVICE, examine
@@ -234,6 +234,8 @@ def test_discovery_changes_nothing(machine: Machine) -> None:
     assert state() == before
 
 
+@pytest.mark.slow
+@settings(max_examples=25)
 @given(
     st.dictionaries(
         st.sampled_from(["size", "group_id", "priority", "mode", "state", "driver"]), st.binary(max_size=40)
