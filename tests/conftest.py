@@ -23,6 +23,8 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 #: Verdicts of the tests' own, also for the processes that they start: nothing is known when a run begins.
 _cache = tempfile.mkdtemp(prefix="acrypto-tests-")
 os.environ["ACRYPTO_CACHE"] = _cache
+#: Soft devices are those that there are without any configuration, whatever the user has stored.
+os.environ["ACRYPTO_IDXD_CONFIG"] = ""
 
 
 def pytest_unconfigure() -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "random": "Write random bytes.",
     "algorithms": "List algorithms and who offers them.",
     "devices": "List devices, their queues and counters.",
+    "config": "Configure the soft devices of the engine iaa.",
     "doctor": "Tell what works here, and why something does not.",
     "bench": "Measure this machine in under half a minute.",
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from acrypto.cli import options
-from acrypto.cli.report import table, tell
+from acrypto.cli.report import table, tell, warn
+from acrypto.model.errors import AcryptoError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from acrypto.layer.costs import Row
+    from acrypto.cli.queues import Row
+    from acrypto.layer.costs import Row as Cost
     from acrypto.layer.layer import Layer
 
 #: What is run to have something measured, at which sizes, how often.
@@ -29,6 +31,8 @@ COLUMNS = ("device", "algorithm", "direction", "from_bytes", "ns", "gap_ns", "sa
 @options.as_json
 def command(costs: bool, as_tree: bool, balancer: str | None, as_json: bool) -> int:
     """List devices: their state, workers, queue and its budget, and what they did since they were opened.
+
+    Behind them the work queues that the engine `iaa` would use: of real devices, and of soft ones (see `config`).
 
     Sizes are in bytes, costs in nanoseconds. A layer belongs to its process, so the counters are those of this command,
     as is the balancer; what work cost is kept for the next ones.
@@ -52,8 +56,9 @@ def command(costs: bool, as_tree: bool, balancer: str | None, as_json: bool) -> 
         devices = layer.devices()
         balancers = layer.balancers() if balancer is not None else []
         measured = _costs(layer) if costs else []
+    idxd = _idxd_queues()
     if as_json:
-        row: dict[str, object] = {"devices": [device.as_dict() for device in devices]}
+        row: dict[str, object] = {"devices": [device.as_dict() for device in devices], "queues": idxd}
         if balancers:
             row["balancers"] = [one.as_dict() for one in balancers]
         if costs:
@@ -79,11 +84,29 @@ def command(costs: bool, as_tree: bool, balancer: str | None, as_json: bool) -> 
         ),
         right=(3, 4, 5, 6, 7),
     )
+    if idxd:
+        from acrypto.cli import queues
+
+        print()
+        queues.show(idxd)
     if costs:
         print()
         rows = ((device, _shown(name), way, *(f"{n:,}" for n in numbers)) for device, name, way, *numbers in measured)
         table([column.replace("_", " ") for column in COLUMNS], rows, right=(3, 4, 5, 6))
     return 0
+
+
+def _idxd_queues() -> list[Row]:
+    """The work queues of real idxd devices, and of the soft ones that are configured."""
+    from acrypto.cli import queues
+    from acrypto.idxd import stored, sysfs
+
+    rows = queues.real(sysfs.discover())
+    try:
+        rows += queues.soft(stored.open_bus(queues.nothing))
+    except (AcryptoError, OSError) as error:
+        warn(str(error))
+    return rows
 
 
 def _tell_balancers(layer: Layer, *, as_json: bool) -> int:
@@ -95,7 +118,7 @@ def _tell_balancers(layer: Layer, *, as_json: bool) -> int:
     return 0
 
 
-def _costs(layer: Layer) -> list[Row]:
+def _costs(layer: Layer) -> list[Cost]:
     """What was measured in this process, and what is known from earlier ones beside it."""
     from acrypto.layer.costs import SavedCosts
 

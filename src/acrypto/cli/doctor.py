@@ -81,10 +81,11 @@ COMPOSED = (
 @click.option("--selftest", is_flag=True, help="Prove everything again, and tell each verdict.")
 @options.as_json
 def command(selftest: bool, as_json: bool) -> int:
-    """Tell what works here: engines, build, CPU features, limits, and known answers.
+    """Tell what works here: engines, build, CPU features, limits, compression devices, and known answers.
 
-    An absent engine is not a failure. Exit code 1 if something fails that should work: a build without optimisation, a
-    known answer that is wrong, a driver's self-test, an algorithm that nobody offers and that should be offered.
+    An absent engine or device is not a failure. Exit code 1 if something fails that should work: a build without
+    optimisation, a known answer that is wrong, a driver's self-test, an algorithm that nobody offers and that should be
+    offered, a stored configuration that would not be taken.
     """
     build = _core.build_info()
     found = catalogue()
@@ -102,19 +103,45 @@ def command(selftest: bool, as_json: bool) -> int:
     failed = [f"{row.driver} on {row.device}: {row.reason}" for row in offers if row.selftest == "failed"]
     checks.append(_check("every self-test passed", right=not failed, detail="; ".join(failed)))
     proofs = [_proof(row) for row in offers] if selftest else []
+    checks += _stored_configuration()
+    idxd = _idxd()
     facts = _facts(build)
     if as_json:
-        tell({"facts": facts, "engines": engines, "checks": checks} | ({"selftests": proofs} if selftest else {}))
+        told = {"facts": facts, "engines": engines, "idxd": idxd, "checks": checks}
+        tell(told | ({"selftests": proofs} if selftest else {}))
     else:
         table(("fact", "value"), facts.items())
         print()
         table(("engine", "state", "needs"), ((row["engine"], row["state"], row["needs"]) for row in engines))
+        print()
+        table(("device", "state", "what to do"), ((row["subject"], row["state"], row["mend"]) for row in idxd))
         if selftest:
             print()
             table(("driver", "algorithm", "device", "self-test", "ms", "reason"), map(_cells, proofs), right=(4,))
         print()
         table(("check", "verdict", "detail"), (row.values() for row in checks))  # type: ignore[misc]
     return int(any(row["verdict"] == "FAIL" for row in checks))
+
+
+def _idxd() -> list[dict[str, str]]:
+    """What there is of real idxd devices, and what keeps programs from them."""
+    from acrypto.idxd import doctor, sysfs
+
+    return [finding.as_dict() for finding in doctor.examine(sysfs.discover())]
+
+
+def _stored_configuration() -> list[dict[str, str]]:
+    """Whether the configuration of soft devices would be taken, if one is stored."""
+    from acrypto.cli import queues
+    from acrypto.idxd import stored
+
+    try:
+        if stored.read() is None:
+            return []
+        stored.open_bus(queues.nothing)
+    except (AcryptoError, OSError) as error:
+        return [_check("stored idxd configuration", right=False, detail=str(error))]
+    return [_check("stored idxd configuration", right=True)]
 
 
 def _facts(build: dict[str, object]) -> dict[str, object]:
