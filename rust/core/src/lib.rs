@@ -22,6 +22,7 @@ pub mod histogram;
 pub mod layer;
 pub mod moment;
 pub mod operation;
+pub mod pagestore;
 pub mod queue;
 pub mod registry;
 pub mod request;
