@@ -361,6 +361,7 @@ impl Job {
         let (Some(key), Some(source)) = (self.keys.get(index).copied(), self.sources.get(index)) else {
             return Err(Status::Internal("a result for no page".into()));
         };
+        pool.alive()?;
         match self.tickets.get(index) {
             None => pool.supersede(key),
             Some(ticket) if !pool.end(key, *ticket) => return Ok(true),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 from acrypto._core import PageStore as Native
 from acrypto.consumers.pagestore.names import compressor as by_name
 from acrypto.model.errors import UsageError
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from os import PathLike
     from types import TracebackType
-    from typing import Literal, Self, TypeAlias, overload
+    from typing import Literal, Self, TypeAlias
 
     from typing_extensions import Buffer as BytesLike
 
@@ -22,11 +24,6 @@ if TYPE_CHECKING:
     #: An offset, or an area and an offset as swap entries have: 32 and 64 bits. An int is the offset in area 0.
     Key: TypeAlias = int | tuple[int, int]
     Mode: TypeAlias = Literal["inline", "queued"] | None
-else:
-
-    def overload(function: object) -> object:
-        """Nothing at run time."""
-        return function
 
 
 class PageStore:
@@ -114,7 +111,9 @@ class PageStore:
         """
         return self._native.put(key, page, mode=mode)
 
-    def put_many(self, keys: Iterable[Key], pages: BytesLike | Iterable[Source], *, mode: Mode = None) -> Operation[None]:
+    def put_many(
+        self, keys: Iterable[Key], pages: BytesLike | Iterable[Source], *, mode: Mode = None
+    ) -> Operation[None]:
         """Stores many pages: one buffer with one page after the other, or something that gives them one by one.
 
         Raises what `put` does. Where one page fails, the others are stored all the same.
@@ -247,6 +246,5 @@ class PageStore:
 
     def __repr__(self) -> str:
         found = self.statistics()
-        used, most = found["mem_used_total"], self.max_bytes
-        out = found["bd_count"]
-        return f"<PageStore {self.compressor}: {found['stored_pages']} pages in {used} of {most} bytes, {out} written back>"
+        pages, used, out = found["stored_pages"], found["mem_used_total"], found["bd_count"]
+        return f"<PageStore {self.compressor}: {pages} pages in {used} of {self.max_bytes} bytes, {out} written back>"
