@@ -69,7 +69,8 @@ def test_batches_go_through_the_layer(page_of: Pages) -> None:
 @pytest.mark.parametrize("how", ["dropped", "silent", "held"])
 def test_a_device_that_dies_in_mid_batch_loses_nothing(page_of: Pages, how: str) -> None:
     device = Simulated(priority=300, algorithms=["lz4-block"], latency_us=0)
-    with acrypto.open([device, "software"]) as layer, PageStore(layer, max_bytes=32 << 20) as store:
+    settings = acrypto.Settings(lost_after=1)
+    with acrypto.open([device, "software"], settings=settings) as layer, PageStore(layer, max_bytes=32 << 20) as store:
         device.tune("latency_us", 2000)
         pages = [page_of(n) for n in range(400)]
         store.put_many(range(400), [page_of(n + 1000) for n in range(400)]).wait()
@@ -96,18 +97,18 @@ def test_when_no_device_is_left_pages_are_kept_as_they_are(page_of: Pages) -> No
 
 def test_a_page_that_cannot_be_decompressed_now_is_still_there(page_of: Pages) -> None:
     engine = Faulty(Fault("fail", every=1, after=3, times=4))
-    with acrypto.open([engine], settings=acrypto.Settings(quarantine_errors=0)) as layer:
-        with PageStore(layer, max_bytes=8 << 20) as store:
-            for n in range(3):
-                store[n] = page_of(n)
-            failures = 0
-            for _ in range(20):
-                try:
-                    assert store[1] == page_of(1)
-                except acrypto.EngineError:
-                    failures += 1
-            assert failures == store.statistics()["decompress_fail"]
-            assert 0 < failures < 20
+    settings = acrypto.Settings(quarantine_errors=0)
+    with acrypto.open([engine], settings=settings) as layer, PageStore(layer, max_bytes=8 << 20) as store:
+        for n in range(3):
+            store[n] = page_of(n)
+        failures = 0
+        for _ in range(20):
+            try:
+                assert store[1] == page_of(1)
+            except acrypto.EngineError:
+                failures += 1
+        assert failures == store.statistics()["decompress_fail"]
+        assert 0 < failures < 20
 
 
 def test_what_is_begun_later_wins(page_of: Pages) -> None:

@@ -17,6 +17,12 @@ Pages = Callable[[int], bytes]
 BUDGET = 1 << 20
 
 
+def fill(store: PageStore, page: Pages) -> None:
+    """Stores pages until one is refused."""
+    for number in range(1000):
+        store[number] = page(number)
+
+
 def test_the_budget_is_never_exceeded(layer: acrypto.Layer, page_of: Pages, noise_of: Pages, tmp_path: Path) -> None:
     with PageStore(layer, max_bytes=BUDGET, writeback=tmp_path / "pages") as store:
         for number in range(1500):
@@ -47,12 +53,10 @@ def test_who_was_used_least_recently_goes_first(layer: acrypto.Layer, page_of: P
 
 def test_without_a_file_a_full_store_refuses_and_loses_nothing(layer: acrypto.Layer, noise_of: Pages) -> None:
     with PageStore(layer, max_bytes=BUDGET) as store:
-        stored = 0
         with pytest.raises(acrypto.QueueFull, match=r"full \(1048576 bytes\)"):
-            for number in range(1000):
-                store[number] = noise_of(number)
-                stored += 1
-        assert len(store) == stored > 100
+            fill(store, noise_of)
+        stored = len(store)
+        assert stored > 100
         # In place of another of its size a page has room.
         store[0] = noise_of(5000)
         assert store[0] == noise_of(5000)
@@ -64,11 +68,9 @@ def test_without_a_file_a_full_store_refuses_and_loses_nothing(layer: acrypto.La
 def test_a_full_file_refuses_and_loses_nothing(layer: acrypto.Layer, noise_of: Pages, tmp_path: Path) -> None:
     most = 1 << 19
     with PageStore(layer, max_bytes=BUDGET, writeback=tmp_path / "pages", writeback_bytes=most) as store:
-        stored = 0
         with pytest.raises(acrypto.QueueFull):
-            for number in range(1000):
-                store[number] = noise_of(number)
-                stored += 1
+            fill(store, noise_of)
+        stored = len(store)
         assert (tmp_path / "pages").stat().st_size <= most
         assert store.statistics()["bd_count"] == most // 4096
         assert all(store[number] == noise_of(number) for number in range(stored))
@@ -80,11 +82,9 @@ def test_a_full_file_refuses_and_loses_nothing(layer: acrypto.Layer, noise_of: P
 def test_a_disk_that_fails_loses_no_page(layer: acrypto.Layer, noise_of: Pages) -> None:
     """`/dev/full` takes nothing."""
     with PageStore(layer, max_bytes=BUDGET, writeback="/dev/full") as store:
-        stored = 0
         with pytest.raises(acrypto.QueueFull, match="No space left"):
-            for number in range(1000):
-                store[number] = noise_of(number)
-                stored += 1
+            fill(store, noise_of)
+        stored = len(store)
         assert all(store[number] == noise_of(number) for number in range(stored))
         assert store.statistics()["writeback_failures"] > 0
     assert os.path.exists("/dev/full")
