@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import acrypto
+from acrypto.cli.bench import command
 from acrypto.cli.benches import memory, pagestore
-from acrypto.cli.main import main
 from acrypto.consumers.pagestore import PageStore
 from acrypto.engines.simulated import Simulated
 
@@ -67,7 +67,7 @@ def test_madvise_like_bench(monkeypatch: pytest.MonkeyPatch) -> None:
     """Table 1's shape: a row for each mode, nanoseconds to compress and to decompress, beside software's."""
     monkeypatch.setattr(pagestore, "PAGES", 16)
     monkeypatch.setattr(pagestore, "ROUNDS", 1)
-    done = CliRunner().invoke(main, ["bench", "pagestore", "--json"])
+    done = CliRunner().invoke(command, ["pagestore", "--json"])
     assert done.exit_code == 0, done.output
     rows = {row["name"]: row for row in json.loads(done.output)["pagestore"]}
     assert rows["published: iaa sync"]["compress_ns"] == 3177
@@ -81,7 +81,7 @@ def test_madvise_like_bench(monkeypatch: pytest.MonkeyPatch) -> None:
         assert row["get_per_s"] > 0
         assert row["ratio"] > 1
         assert row["compress_ns"] >= row["compress_run_ns"]
-    told = CliRunner().invoke(main, ["bench", "pagestore"])
+    told = CliRunner().invoke(command, ["pagestore"])
     assert "compress ns" in told.output
 
 

@@ -2,7 +2,8 @@
 
 One page at a time, as zswap has them: nanoseconds from submission to completion, by timestamps taken at both, of which
 the completions tell how much was waiting and how much was work. Beside it pages per second of a `PageStore` that is
-given many at once, and the ratio. The pages are this program's own, after it has loaded something, or another process's.
+given many at once, and the ratio. The pages are this program's own, after it has loaded something, or another
+process's.
 """
 
 from __future__ import annotations
