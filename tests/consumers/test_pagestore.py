@@ -14,9 +14,7 @@ from acrypto.consumers.pagestore import PageStore
 Pages = Callable[[int], bytes]
 
 
-@pytest.mark.parametrize(
-    "compressor", ["lz4", "deflate", "zstd", "deflate-libdeflate", "deflate-canned", "gzip"]
-)
+@pytest.mark.parametrize("compressor", ["lz4", "deflate", "zstd", "deflate-libdeflate", "deflate-canned", "gzip"])
 @pytest.mark.parametrize("size", [512, 4096, 65536])
 def test_every_compressor_gives_back_what_it_was_given(
     layer: acrypto.Layer, page_of: Pages, compressor: str, size: int
