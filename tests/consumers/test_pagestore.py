@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -191,3 +193,43 @@ def test_freed_places_are_brought_together(layer: acrypto.Layer, page_of: Pages)
         assert after["pool_total_size"] < before["pool_total_size"] // 2
         assert after["pages_compacted"] > 0
         assert all(store[number] == page_of(number) for number in range(0, 4000, 4))
+
+
+@pytest.mark.parametrize("mode", ["inline", "queued"])
+def test_of_two_pages_for_one_key_the_last_one_stays(layer: acrypto.Layer, page_of: Pages, mode: str) -> None:
+    """Whatever they are like: what needs no compressor is not stored before what comes first."""
+    with PageStore(layer, max_bytes=4 << 20, batch=1) as store:
+        for pages in ([page_of(1), bytes(4096)], [bytes(4096), page_of(1)], [page_of(1), page_of(2), page_of(3)]):
+            store.put_many([9] * len(pages), pages, mode=mode).wait()
+            assert store[9] == pages[-1]
+            assert len(store) == 1
+
+
+def test_pages_that_are_not_there_show_no_other_memory(layer: acrypto.Layer, page_of: Pages) -> None:
+    with PageStore(layer, max_bytes=4 << 20) as store:
+        store.put_many(range(64), [page_of(n) for n in range(64)]).wait()
+        for _ in range(3):
+            views = store.get_many(range(60, 124)).wait()
+            whole = bytes(next(view for view in views if view is not None).obj)
+            assert whole[4 * 4096 :] == bytes(60 * 4096)
+            del views
+
+
+def test_a_forked_child_is_refused_and_takes_nothing_away(page_of: Pages, tmp_path: Path) -> None:
+    with acrypto.open() as layer:
+        store = PageStore(layer, max_bytes=4 << 20, writeback=tmp_path / "pages")
+        store[1] = page_of(1)
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            for call in (lambda: store[1], lambda: len(store), store.statistics, lambda: store.put(2, page_of(2))):
+                try:
+                    call()
+                except acrypto.ClosedError:
+                    refused += 1
+            store.close()
+            os._exit(0 if refused == 4 and (tmp_path / "pages").exists() else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store[1] == page_of(1)
+        store.close()
+        assert not (tmp_path / "pages").exists()

@@ -98,6 +98,14 @@ pub struct PageStore {
 }
 
 impl PageStore {
+    /// Refuses in a forked child, where the lock may be held by a thread that does not exist.
+    fn ours(&self, py: Python<'_>) -> PyResult<&Arc<Store>> {
+        if !self.shared.core.is_ours() {
+            self.shared.core.alive().or_raise(py)?;
+        }
+        Ok(&self.store)
+    }
+
     fn lane(py: Python<'_>, mode: Option<&str>, has_loop: bool) -> PyResult<Lane> {
         match mode {
             None if has_loop => Ok(Lane::Short),
@@ -139,6 +147,7 @@ impl PageStore {
         pins: Pins,
         mode: Option<&str>,
     ) -> PyResult<Py<Operation>> {
+        self.shared.core.alive().or_raise(py)?;
         let event_loop = running_loop(py)?;
         let lane = Self::lane(py, mode, event_loop.is_some())?;
         let job = py.detach(|| {
@@ -285,41 +294,47 @@ impl PageStore {
 
     /// Forgets pages; how many there were.
     fn invalidate(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let keys = self::keys(keys)?;
-        Ok(py.detach(|| self.store.invalidate(&keys)))
+        let (store, keys) = (self.ours(py)?, self::keys(keys)?);
+        Ok(py.detach(|| store.invalidate(&keys)))
     }
 
     /// Forgets all pages, or those of one area; how many there were.
     #[pyo3(signature = (area = None))]
-    fn clear(&self, py: Python<'_>, area: Option<u32>) -> usize {
-        py.detach(|| self.store.clear(area))
+    fn clear(&self, py: Python<'_>, area: Option<u32>) -> PyResult<usize> {
+        let store = self.ours(py)?;
+        Ok(py.detach(|| store.clear(area)))
     }
 
     /// Writes back the so many pages that were not used for longest; how many were.
     fn write_back(&self, py: Python<'_>, pages: usize) -> PyResult<usize> {
-        py.detach(|| self.store.write_back(pages)).or_raise(py)
+        let store = self.ours(py)?;
+        py.detach(|| store.write_back(pages)).or_raise(py)
     }
 
     /// Moves pages together; how many slabs that has freed.
-    fn compact(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.store.compact())
+    fn compact(&self, py: Python<'_>) -> PyResult<usize> {
+        let store = self.ours(py)?;
+        Ok(py.detach(|| store.compact()))
     }
 
     /// Keys of pages in memory, the one used least recently first.
-    fn oldest(&self, py: Python<'_>, most: usize) -> Vec<(u32, u64)> {
-        let keys = py.detach(|| self.store.oldest_first(most));
-        keys.into_iter().map(|key| (key.area, key.offset)).collect()
+    fn oldest(&self, py: Python<'_>, most: usize) -> PyResult<Vec<(u32, u64)>> {
+        let store = self.ours(py)?;
+        let keys = py.detach(|| store.oldest_first(most));
+        Ok(keys.into_iter().map(|key| (key.area, key.offset)).collect())
     }
 
     /// Every key, in no order.
-    fn keys(&self, py: Python<'_>) -> Vec<(u32, u64)> {
-        let keys = py.detach(|| self.store.keys());
-        keys.into_iter().map(|key| (key.area, key.offset)).collect()
+    fn keys(&self, py: Python<'_>) -> PyResult<Vec<(u32, u64)>> {
+        let store = self.ours(py)?;
+        let keys = py.detach(|| store.keys());
+        Ok(keys.into_iter().map(|key| (key.area, key.offset)).collect())
     }
 
     /// Counters by name.
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let rows = py.detach(|| self.store.statistics());
+        let store = self.ours(py)?;
+        let rows = py.detach(|| store.statistics());
         let found = PyDict::new(py);
         rows.into_iter().try_for_each(|(name, value)| found.set_item(name, value))?;
         Ok(found)
@@ -327,15 +342,19 @@ impl PageStore {
 
     /// Gives all memory and the file back.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.store.close());
+        // In a forked child both are the parent's.
+        if self.shared.core.is_ours() {
+            py.detach(|| self.store.close());
+        }
     }
 
     fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let key = self::key(key)?;
-        Ok(py.detach(|| self.store.has(key)))
+        let (store, key) = (self.ours(py)?, self::key(key)?);
+        Ok(py.detach(|| store.has(key)))
     }
 
-    fn __len__(&self, py: Python<'_>) -> usize {
-        py.detach(|| self.store.len())
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let store = self.ours(py)?;
+        Ok(py.detach(|| store.len()))
     }
 }

@@ -9,6 +9,7 @@ use crate::layer::{Ask, Chosen};
 use crate::operation::{Completion, Hold, Lane as Told, Operation, UnitResult};
 use crate::request::Unit;
 use crate::status::{Outcome, Status};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 /// Where batches are run.
@@ -58,6 +59,12 @@ fn same(page: &[u8]) -> Option<u64> {
     is_same.then(|| u64::from_le_bytes(*first))
 }
 
+/// The last page of each key, if a key comes twice, or may do so.
+fn last_of_each(keys: &[Key]) -> Option<HashMap<Key, usize>> {
+    let is_rising = keys.windows(2).all(|pair| pair.first() < pair.last());
+    (!is_rising).then(|| keys.iter().enumerate().map(|(index, key)| (*key, index)).collect())
+}
+
 /// What stays of a failure when there is nobody else to try: a page is kept as it is unless it was withdrawn.
 fn is_final(status: &Status) -> bool {
     matches!(status, Status::Closed(_) | Status::Cancelled | Status::Usage(_) | Status::DeadlineExceeded)
@@ -99,8 +106,13 @@ impl Job {
         let mut pool = store.pool();
         pool.alive()?;
         pool.counters.puts += own.keys.len() as u64;
+        let last = last_of_each(&own.keys);
         for (index, word) in words.into_iter().enumerate() {
             let Some(key) = own.keys.get(index).copied() else { break };
+            if last.as_ref().is_some_and(|last| last.get(&key) != Some(&index)) {
+                own.end_at(index, Ok(true)); // one that comes later takes its place
+                continue;
+            }
             match word {
                 None => own.todo.push(index as u32),
                 Some(word) => {
@@ -143,7 +155,12 @@ impl Job {
     fn take(&mut self, pool: &mut super::Pool, index: usize) -> Option<Out> {
         let key = self.keys.get(index).copied()?;
         let outcome = match pool.look(key) {
-            None => Ok(false),
+            None => {
+                if self.target.as_ref().is_some_and(|target| !target.is_fixed()) {
+                    self.space(index)?.fill(0); // it held who knows whose result
+                }
+                Ok(false)
+            }
             Some(Found::Same(word)) => {
                 let space = self.space(index)?;
                 space.as_chunks_mut::<8>().0.fill(word.to_le_bytes());

@@ -6,6 +6,7 @@
 
 use super::slabs::{Slabs, Spot};
 use super::table::Key;
+use crate::fork;
 use crate::status::{Outcome, Status};
 use crc_fast::{CrcAlgorithm, Digest};
 use std::fs::{File, OpenOptions, TryLockError, remove_file};
@@ -20,6 +21,7 @@ pub struct Spill {
     path: PathBuf,
     is_regular: bool,
     most: u64,
+    generation: u64,
     pub slabs: Slabs,
 }
 
@@ -54,7 +56,9 @@ impl Spill {
         if is_regular {
             file.set_len(0).map_err(told)?;
         }
-        Ok(Self { file: Arc::new(file), path: path.into(), is_regular, most, slabs: Slabs::new(page, most, false) })
+        let slabs = Slabs::new(page, most, false);
+        let (file, path, generation) = (Arc::new(file), path.into(), fork::generation());
+        Ok(Self { file, path, is_regular, most, generation, slabs })
     }
 
     /// Whether the bound leaves room for a record.
@@ -84,7 +88,8 @@ impl Spill {
 
 impl Drop for Spill {
     fn drop(&mut self) {
-        if self.is_regular {
+        // A forked child's copy of the store is not who opened it.
+        if self.is_regular && self.generation == fork::generation() {
             let _ = remove_file(&self.path); // whoever removed it before has done what we want
         }
     }
