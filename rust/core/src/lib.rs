@@ -8,6 +8,7 @@
 pub mod alg;
 pub mod balancers;
 pub mod buffer;
+pub mod clock;
 pub mod copies;
 pub mod cost;
 pub mod derive;
@@ -19,6 +20,7 @@ pub mod ffi;
 pub mod files;
 pub mod fork;
 pub mod histogram;
+pub mod idxd;
 pub mod layer;
 pub mod moment;
 pub mod operation;

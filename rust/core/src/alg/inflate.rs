@@ -40,7 +40,7 @@ thread_local! {
 }
 
 /// Inflates the raw deflate stream at the start of `source`.
-pub(super) fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
+pub(crate) fn inflate(source: &[u8], space: &mut [u8]) -> Outcome<Inflated> {
     INFLATER.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = libdeflate::Decompressor::new();

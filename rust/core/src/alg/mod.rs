@@ -14,11 +14,13 @@ use zeroize::Zeroizing;
 
 pub mod aead;
 pub mod bgzf;
+pub mod canned;
 pub mod checksum;
 pub mod cipher;
 pub mod deflate;
 pub mod digest;
 pub mod frames;
+pub mod huffman;
 pub mod inflate;
 pub mod lz4;
 pub mod mac;
@@ -276,6 +278,7 @@ pub struct Algorithm {
 /// Every family's list. A new family is one line here.
 pub static ALGORITHMS: &[&[Algorithm]] = &[
     deflate::ALGORITHMS,
+    canned::ALGORITHMS,
     bgzf::ALGORITHMS,
     zstd::ALGORITHMS,
     lz4::ALGORITHMS,

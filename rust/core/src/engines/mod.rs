@@ -3,6 +3,7 @@
 pub mod external;
 pub mod faulty;
 pub mod host;
+pub mod iaa;
 pub mod multibuffer;
 pub mod null;
 pub mod pcrypt;

@@ -29,6 +29,22 @@ impl EventFd {
     }
 }
 
+/// Waits until one of these rings, or for so long. Which rang is found out by looking.
+pub fn wait_any(bells: &[RawFd], timeout: std::time::Duration) {
+    let mut all: Vec<libc::pollfd> =
+        bells.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+    let ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the array is ours and as long as said. An error (a signal, a descriptor closed meanwhile) ends the wait early.
+    unsafe { libc::poll(all.as_mut_ptr(), all.len() as libc::nfds_t, ms) };
+}
+
+/// Quiets a bell that belongs to somebody else.
+pub fn silence(bell: RawFd) {
+    let mut count = 0u64;
+    // SAFETY: eight writable bytes on our own stack. Nothing to read, or no such descriptor, needs no look.
+    unsafe { libc::read(bell, (&raw mut count).cast(), 8) };
+}
+
 impl Bell for EventFd {
     fn ring(&self) {
         let one = 1u64;

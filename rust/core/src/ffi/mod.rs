@@ -4,13 +4,18 @@
 
 pub mod address;
 pub mod awslc;
+pub mod cdev;
+pub mod cpu;
 pub mod descriptor;
 pub mod eventfd;
 pub mod ipsec_mb;
 pub mod isal;
+pub mod isal_body;
+pub mod isal_prepared;
 mod isal_state;
 pub mod libdeflate;
 pub mod lz4;
 pub mod openssl;
+pub mod portal;
 pub mod window;
 pub mod zlib;

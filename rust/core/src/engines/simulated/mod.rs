@@ -22,12 +22,12 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::JoinHandle;
 
 mod character;
-mod clock;
+
 mod pipe;
 
+pub use crate::clock::{Clock, Manual, Real};
+use crate::sync::lock_std as lock;
 pub use character::{Character, Death};
-use clock::lock;
-pub use clock::{Clock, Manual, Real};
 use pipe::{Fate, Flight, Pipe};
 
 /// Who it says that it is.

@@ -1,6 +1,6 @@
-//! Where a simulated device gets its time from: the system, or a test.
+//! Where a model of a device gets its time from: the system, or a test.
 
-pub(super) use crate::sync::lock_std as lock;
+use crate::sync::lock_std as lock;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,201 @@
+//! A work queue as the driver has it: bound, counted, shared by all who have something under way in it.
+
+use super::modes::{Mode, Tables};
+use super::statistics::Counters;
+use super::trouble::Trouble;
+use crate::idxd::port::{Mapped, Mode as Sharing, Queue};
+use crate::idxd::slots::Slots;
+use crate::idxd::wire::{Completion, Descriptor, decompress, flag, opcode, status};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// How often a shared queue is asked before the caller is told that it is full (`enqcmds_retries` of the kernel).
+pub const ENQUEUE_TRIES: u32 = 64;
+
+/// See the head of this file. What is under way holds an `Arc` of it: it lasts, with its records, until that has ended.
+pub struct WorkQueue {
+    pub port: Arc<dyn Queue>,
+    pub counters: Arc<Counters>,
+    pub slots: Slots,
+    /// What each mode's descriptors point to.
+    tables: Tables,
+    /// Nothing new is taken.
+    is_leaving: AtomicBool,
+    /// Its device stopped answering.
+    is_lost: AtomicBool,
+    /// Descriptors under way.
+    in_flight: AtomicUsize,
+}
+
+impl WorkQueue {
+    /// Maps what it needs and has the device build its tables.
+    pub fn bind(port: Arc<dyn Queue>, counters: Arc<Counters>) -> Result<Arc<Self>, Trouble> {
+        let slots = Slots::new(&port).ok_or(Trouble::NoRoom)?;
+        let tables = Tables::new(&*port).ok_or(Trouble::NoRoom)?;
+        let queue = Arc::new(Self {
+            port,
+            counters,
+            slots,
+            tables,
+            is_leaving: AtomicBool::new(false),
+            is_lost: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+        });
+        queue.read_canned_header();
+        Ok(queue)
+    }
+
+    pub fn id(&self) -> (u32, u32) {
+        (self.port.info().device_id, self.port.info().queue_id)
+    }
+
+    /// Whether it takes new work.
+    pub fn is_open(&self) -> bool {
+        !self.is_leaving.load(Ordering::Acquire) && !self.is_lost.load(Ordering::Acquire)
+    }
+
+    /// It is being unbound: nothing new.
+    pub fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Acquire)
+    }
+
+    pub fn set_lost(&self, lost: bool) {
+        self.is_lost.store(lost, Ordering::Release);
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// The address of what `mode`'s descriptors of that direction point to.
+    pub fn table(&self, mode: Mode, compresses: bool) -> Option<u64> {
+        self.tables.addr(mode, compresses)
+    }
+
+    /// Sends one descriptor. Its completion comes to a record of this queue's.
+    pub fn send(self: &Arc<Self>, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
+        if !self.is_open() {
+            return Err(Trouble::NoDevice);
+        }
+        let slot = self.slots.take().ok_or(Trouble::NoSlot)?;
+        descriptor.completion_addr = self.slots.addr(slot);
+        descriptor.pasid_priv = self.port.info().pasid & 0x000f_ffff;
+        descriptor.flags_opcode |= flag::CRAV | flag::RCR | flag::CC;
+        if wants_interrupt {
+            descriptor.flags_opcode |= flag::RCI;
+            descriptor.int_handle = self.port.interrupt_handle();
+        }
+        match self.port.info().mode {
+            Sharing::Dedicated => self.port.store(&descriptor),
+            Sharing::Shared => {
+                let mut tries = 1;
+                while !self.port.enqueue(&descriptor) {
+                    if tries == ENQUEUE_TRIES || !self.port.is_alive() {
+                        self.slots.give(slot);
+                        return Err(Trouble::Again);
+                    }
+                    tries += 1;
+                    if !self.port.help() {
+                        std::hint::spin_loop();
+                    }
+                }
+            }
+        }
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Ok(Flight { queue: Arc::clone(self), slot, is_done: false })
+    }
+
+    /// Has the device read the header that canned streams leave out, so that its state can be loaded for each of them.
+    /// Without it canned streams are decompressed in software.
+    fn read_canned_header(self: &Arc<Self>) {
+        let Some(header) = self.tables.canned_header() else { return };
+        let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP);
+        descriptor.codec_flags = decompress::ENABLE | decompress::SUPPRESS_OUTPUT;
+        (descriptor.src1_addr, descriptor.src1_size) = (header.addr, header.len);
+        (descriptor.src2_addr, descriptor.src2_size) = (header.state, self.port.info().abilities.state_len);
+        let done = self.send(descriptor, false).ok().and_then(|flight| flight.wait(100_000));
+        self.tables.set_canned(done.is_some_and(|record| record.status == status::SUCCESS));
+    }
+
+    /// Maps memory for one request.
+    ///
+    /// # Safety
+    /// As of [`Queue::map`].
+    #[allow(unsafe_code)]
+    pub unsafe fn map(&self, start: *mut u8, len: usize, writable: bool) -> Result<Mapped, Trouble> {
+        // SAFETY: the caller's promise.
+        unsafe { self.port.map(start, len, writable) }.ok_or(Trouble::NoRoom)
+    }
+}
+
+/// A descriptor on its way. Dropped before it came back, it leaves its record behind, which nobody gets before the device
+/// has written it.
+pub struct Flight {
+    queue: Arc<WorkQueue>,
+    slot: usize,
+    is_done: bool,
+}
+
+impl Flight {
+    pub fn queue(&self) -> &Arc<WorkQueue> {
+        &self.queue
+    }
+
+    /// What came back, once it has. Afterwards nothing does.
+    #[inline]
+    pub fn look(&mut self) -> Option<Completion> {
+        if self.is_done {
+            return None;
+        }
+        let record = self.queue.slots.look(self.slot)?;
+        self.is_done = true;
+        self.queue.slots.give(self.slot);
+        self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
+        Some(record)
+    }
+
+    /// Lends this thread to the model, if it is one.
+    #[inline]
+    pub fn help(&self) -> bool {
+        self.queue.port.help()
+    }
+
+    /// Looks so many times.
+    pub fn wait(mut self, polls: u32) -> Option<Completion> {
+        for poll in 0..polls {
+            if let Some(record) = self.look() {
+                return Some(record);
+            }
+            pause(poll, self.help());
+        }
+        None
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.queue.port.forsake();
+            self.queue.slots.leave(self.slot);
+            self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Looks between which the processor is given to others, where many have been in vain.
+const PATIENT: u32 = 2_000;
+
+/// Between two looks.
+#[inline]
+pub fn pause(poll: u32, helped: bool) {
+    if helped {
+    } else if poll < PATIENT {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now(); // whoever would complete it may be waiting for this very core
+    }
+}

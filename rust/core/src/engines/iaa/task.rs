@@ -1,0 +1,518 @@
+//! One message on its way through the device: what is mapped, which descriptors are out, and what follows on each.
+//!
+//! A message takes one descriptor; a second one that reads it back, if compression is verified; as many as it has parts,
+//! for a container; another each time the space for what is decompressed was too small. Nobody waits in here: whoever
+//! holds a task looks at it, on its own thread, on a polling one, or after an interrupt.
+//!
+//! Order of ends: descriptors first, then the mappings (unmapping waits until the model is out of the memory), then the
+//! memory itself, which belongs to the caller of all this and outlives the task.
+
+use super::by_n::{self, Parts};
+use super::form::Form;
+use super::modes::Mode;
+use super::queue::{Flight, WorkQueue};
+use super::trouble::Trouble;
+use crate::alg::{Direction, Facts};
+use crate::buffer::{Output, Source};
+use crate::idxd::port::Mapped;
+use crate::idxd::wire::{Completion, Descriptor, compress, decompress, flag, opcode};
+use crate::status::Status;
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+/// Most bytes of a message whose tables the device makes itself (the kernel's `PAGE_SIZE`).
+pub const DYNAMIC_MOST: usize = 4096;
+/// How often a message is begun again when the device that had it went away.
+const LOST_MOST: u32 = 8;
+
+/// Why a message has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// In the driver's words, with the bytes of space that there were.
+    Trouble(Trouble, usize),
+    /// In the layer's.
+    Status(Status),
+}
+
+impl Failure {
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Trouble(trouble, _) => trouble.errno(),
+            Self::Status(status) => status.errno(),
+        }
+    }
+
+    pub fn status(self) -> Status {
+        match self {
+            Self::Trouble(Trouble::TooBig | Trouble::Overflow, capacity) => Status::OutputTooSmall { capacity },
+            Self::Trouble(trouble, _) => trouble.status(),
+            Self::Status(status) => status,
+        }
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble, 0)
+    }
+}
+
+pub type Ended = Result<Facts, Failure>;
+
+/// What came of the attempt to begin.
+pub enum Begun {
+    /// It is done already: in software, or refused.
+    Done(Ended),
+    /// The queue has no entry left: to be tried again.
+    Busy,
+    Going(Box<Task>),
+}
+
+/// A descriptor out, and what it keeps mapped.
+struct Part {
+    flight: Option<Flight>,
+    record: Option<Completion>,
+    source: Mapped,
+    target: Mapped,
+}
+
+enum Step {
+    Compress,
+    /// What came out is read back.
+    Verify {
+        len: usize,
+        crc: u32,
+    },
+    Decompress,
+    /// The parts of a container, and where each one's result goes.
+    Parts {
+        places: Box<Parts>,
+        compresses: bool,
+    },
+}
+
+/// See the head of this file.
+pub struct Task {
+    step: Step,
+    parts: SmallVec<[Part; 1]>,
+    /// Bytes of space that were mapped.
+    capacity: usize,
+    max_output: u64,
+    lost: u32,
+    /// A message in several pieces, put together: the device wants one.
+    _gathered: Option<Vec<u8>>,
+}
+
+/// The message in one piece.
+fn whole<'a>(source: &'a Source, gathered: &'a mut Option<Vec<u8>>) -> &'a [u8] {
+    match source.as_slice() {
+        Some(bytes) => bytes,
+        None => {
+            let mut bytes = Vec::new();
+            source.contiguous(&mut bytes);
+            gathered.insert(bytes)
+        }
+    }
+}
+
+/// One message, as all functions here have it.
+pub struct Message<'a> {
+    pub form: &'a Form,
+    pub direction: Direction,
+    pub source: &'a Source,
+    pub output: &'a mut Output,
+    pub max_output: u64,
+}
+
+impl Message<'_> {
+    fn compresses(&self) -> bool {
+        self.direction == Direction::Compress
+    }
+
+    /// Does it without the device.
+    fn software(&mut self) -> Ended {
+        self.form.driver.statistics.count_software(self.direction);
+        self.form.software(self.direction, self.source, self.output, self.max_output).map_err(Failure::Status)
+    }
+
+    /// Begins: takes the next queue of this CPU.
+    pub fn begin(&mut self) -> Begun {
+        let len = self.source.len();
+        let form = self.form;
+        let is_long = form.mode == Mode::Dynamic && self.compresses() && len > DYNAMIC_MOST;
+        if len == 0 || is_long || len as u64 > form.max_transfer {
+            return Begun::Done(self.software());
+        }
+        let capacity = if self.compresses() {
+            form.bound(len)
+        } else {
+            let most = usize::try_from(self.max_output.min(form.max_transfer)).unwrap_or(usize::MAX);
+            len.saturating_mul(4).clamp(4096, 128 << 10).min(most)
+        };
+        self.begin_with(capacity, 0)
+    }
+
+    fn begin_with(&mut self, capacity: usize, lost: u32) -> Begun {
+        let result = match self.form.mode {
+            Mode::ByN(num) => self.start_parts(num, capacity),
+            _ => self.start(capacity),
+        };
+        match result {
+            Ok(mut task) => {
+                task.lost = lost;
+                Begun::Going(Box::new(task))
+            }
+            Err(Failure::Trouble(Trouble::NoSlot, _)) => Begun::Busy,
+            // It can be read without the device, and must be.
+            Err(Failure::Trouble(Trouble::Again | Trouble::NoRoom, _)) if !self.compresses() => {
+                Begun::Done(self.software())
+            }
+            Err(failure) => Begun::Done(Err(failure)),
+        }
+    }
+
+    /// The space to write to, and how much of it is used. Caller's memory is never more than it is.
+    fn space(&mut self, capacity: usize) -> (*mut u8, usize) {
+        let is_fixed = self.output.is_fixed();
+        let space = self.output.space(capacity);
+        let most =
+            if is_fixed && self.direction == Direction::Compress { space.len() } else { space.len().min(capacity) };
+        (space.as_mut_ptr(), most.min(u32::MAX as usize))
+    }
+
+    fn start(&mut self, capacity: usize) -> Result<Task, Failure> {
+        let queue = self.form.driver.next(self.direction)?;
+        let (target, capacity) = self.space(capacity);
+        let mut gathered = None;
+        let bytes = whole(self.source, &mut gathered);
+        let part = self.form.send(&queue, self.direction, bytes, target, capacity)?;
+        let step = if self.compresses() { Step::Compress } else { Step::Decompress };
+        let (max_output, parts) = (self.max_output, SmallVec::from_buf([part]));
+        Ok(Task { step, parts, capacity, max_output, lost: 0, _gathered: gathered })
+    }
+
+    fn start_parts(&mut self, num: u32, capacity: usize) -> Result<Task, Failure> {
+        let wrong = |what: by_n::Wrong| Failure::Status(Status::usage(what.to_string()));
+        let compresses = self.compresses();
+        let (target, capacity) = self.space(capacity);
+        let mut gathered = None;
+        let bytes = whole(self.source, &mut gathered);
+        let (stretches, places) = if compresses {
+            let num = if bytes.len() < num as usize { 1 } else { num as usize };
+            let places = by_n::places(capacity, num).map_err(|_| Failure::Trouble(Trouble::TooBig, capacity))?;
+            (by_n::split(bytes.len(), num).map_err(wrong)?, places)
+        } else {
+            let damaged = |_| Failure::Status(Status::Corrupt { offset: 0, what: "invalid container of parts" });
+            let stretches = by_n::parse(bytes).map_err(damaged)?;
+            let places = by_n::room(capacity, stretches.num()).map_err(damaged)?;
+            (stretches, places)
+        };
+        let mut parts = SmallVec::new();
+        for (stretch, place) in stretches.iter().zip(places.iter()) {
+            let piece = bytes.get(stretch).unwrap_or(&[]);
+            let queue = self.form.driver.next(self.direction)?;
+            // What a part is written to lies inside the space: `places` and `room` are made of its size.
+            parts.push(self.form.send(&queue, self.direction, piece, target.wrapping_add(place.start), place.len())?);
+        }
+        let (max_output, step) = (self.max_output, Step::Parts { places: Box::new(places), compresses });
+        Ok(Task { step, parts, capacity, max_output, lost: 0, _gathered: gathered })
+    }
+}
+
+impl Form {
+    /// Maps one message's memory and sends its descriptor.
+    #[allow(unsafe_code)]
+    fn send(
+        &self,
+        queue: &Arc<WorkQueue>,
+        direction: Direction,
+        bytes: &[u8],
+        target: *mut u8,
+        capacity: usize,
+    ) -> Result<Part, Failure> {
+        let compresses = direction == Direction::Compress;
+        let (mut descriptor, needs_table) = match (compresses, self.mode) {
+            (true, Mode::Dynamic) if !queue.port.info().abilities.header_gen => return Err(Trouble::Invalid(0).into()),
+            (true, Mode::Dynamic) => {
+                let mut descriptor = Descriptor::new(opcode::COMPRESS, 0);
+                descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB | compress::GEN_HDR_1_PASS;
+                (descriptor, false)
+            }
+            (true, _) => {
+                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS);
+                descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB;
+                descriptor.src2_size = crate::idxd::aecs::COMPRESS_SIZE as u32;
+                (descriptor, true)
+            }
+            (false, mode) => {
+                let flags = if mode.is_canned() { flag::RD_SRC2_AECS } else { 0 };
+                let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
+                descriptor.codec_flags =
+                    decompress::ENABLE | decompress::FLUSH_OUTPUT | decompress::CHECK_FOR_EOB | decompress::STOP_ON_EOB;
+                if mode.is_canned() {
+                    descriptor.src2_size = queue.port.info().abilities.state_len;
+                }
+                (descriptor, mode.is_canned())
+            }
+        };
+        if needs_table {
+            let table = queue.table(self.mode, compresses).ok_or(Trouble::NoRoom)?;
+            descriptor.src2_addr = table;
+        }
+        // SAFETY: the message's memory is kept in place, and alone, by the operation that it belongs to, until after the
+        // task has ended or was dropped, which unmaps it.
+        let (source, target) =
+            unsafe { (queue.map(bytes.as_ptr().cast_mut(), bytes.len(), false)?, queue.map(target, capacity, true)?) };
+        (descriptor.src1_addr, descriptor.src1_size) = (source.addr(), bytes.len() as u32);
+        (descriptor.dst_addr, descriptor.max_dst_size) = (target.addr(), capacity as u32);
+        let flight = queue.send(descriptor, self.wants_interrupt())?;
+        queue.counters.count_submit(direction);
+        Ok(Part { flight: Some(flight), record: None, source, target })
+    }
+}
+
+impl Task {
+    /// Lends this thread to the models that have work of this.
+    pub fn help(&self) -> bool {
+        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(Flight::help)
+    }
+
+    /// Whether a device that has some of it has stopped answering.
+    pub fn is_lost(&self) -> bool {
+        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(|flight| !flight.queue().port.is_alive())
+    }
+
+    /// What came of it, if everything is back; `message` is the one that it was begun with.
+    pub fn look(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        for part in &mut self.parts {
+            if part.record.is_none() {
+                let record = part.flight.as_mut()?.look()?;
+                part.record = Some(record);
+            }
+        }
+        match self.step {
+            Step::Compress => self.compressed(message),
+            Step::Verify { len, crc } => Some(self.verified(message, len, crc)),
+            Step::Decompress => self.decompressed(message),
+            Step::Parts { .. } => self.parted(message),
+        }
+    }
+
+    /// Nobody will answer: another device, or an end. To be called when [`is_lost`](Self::is_lost) says so.
+    pub fn begin_again(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        for flight in self.parts.iter().filter_map(|part| part.flight.as_ref()) {
+            if !flight.queue().port.is_alive() {
+                message.form.driver.lose(flight.queue());
+            }
+        }
+        let (capacity, lost) = (self.capacity, self.lost + 1);
+        self.parts.clear(); // which unmaps
+        if lost > LOST_MOST {
+            return Some(Err(Trouble::Lost.into()));
+        }
+        match message.begin_with(capacity, lost) {
+            Begun::Going(task) => {
+                *self = *task;
+                None
+            }
+            Begun::Done(ended) => Some(ended),
+            Begun::Busy if !message.compresses() => Some(message.software()),
+            Begun::Busy => Some(Err(Trouble::NoSlot.into())),
+        }
+    }
+
+    /// Nothing comes back, and whoever waits has no more patience.
+    pub fn give_up(&mut self, message: &Message<'_>) -> Failure {
+        message.form.driver.disable("a descriptor did not complete in time");
+        message.form.driver.statistics.count_timeout();
+        self.parts.clear();
+        Trouble::TimedOut.into()
+    }
+
+    fn only(&self) -> Option<(&Part, Completion)> {
+        self.parts.first().and_then(|part| part.record.map(|record| (part, record)))
+    }
+
+    /// Counts a completion that is a failure.
+    fn failed(&self, message: &Message<'_>, trouble: Trouble) -> Failure {
+        let statistics = &message.form.driver.statistics;
+        match trouble {
+            Trouble::TimedOut => statistics.count_timeout(),
+            Trouble::TooBig => statistics.count_comp_buf_overflow(),
+            _ => statistics.count_einval(),
+        }
+        Failure::Trouble(trouble, self.capacity)
+    }
+
+    fn compressed(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        let (part, record) = self.only()?;
+        let len = record.output_size as usize;
+        let trouble = Trouble::of(&record, true);
+        // A device that says that it wrote more than there was, or nothing, is not believed.
+        let trouble = trouble.or((len > self.capacity || len == 0).then_some(Trouble::Invalid(record.status)));
+        if let Some(trouble) = trouble {
+            let failure = self.failed(message, trouble);
+            self.parts.clear();
+            return Some(Err(failure));
+        }
+        let queue = part.flight.as_ref().map(|flight| Arc::clone(flight.queue()))?;
+        queue.counters.count_bytes(Direction::Compress, len as u64);
+        if message.form.settings.verify {
+            return match self.send_verification(message, &queue, len, record.crc) {
+                Ok(()) => None,
+                Err(trouble) => {
+                    self.parts.clear();
+                    Some(Err(trouble.into()))
+                }
+            };
+        }
+        self.finish(message, len)
+    }
+
+    /// Unmaps, then tells where the result ends.
+    fn finish(&mut self, message: &mut Message<'_>, len: usize) -> Option<Ended> {
+        self.parts.clear();
+        message.output.set_len(len);
+        Some(Ok(Facts::default()))
+    }
+
+    /// Sends what came out back in, with its result suppressed. All stays mapped: the same memory is read.
+    fn send_verification(
+        &mut self,
+        message: &Message<'_>,
+        queue: &Arc<WorkQueue>,
+        len: usize,
+        crc: u32,
+    ) -> Result<(), Trouble> {
+        let part = self.parts.first_mut().ok_or(Trouble::Unverified)?;
+        let mode = message.form.mode;
+        let flags = if mode.is_canned() { flag::RD_SRC2_AECS } else { 0 };
+        let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
+        descriptor.codec_flags = decompress::ENABLE
+            | decompress::FLUSH_OUTPUT
+            | decompress::CHECK_FOR_EOB
+            | decompress::STOP_ON_EOB
+            | decompress::SUPPRESS_OUTPUT;
+        (descriptor.src1_addr, descriptor.src1_size) = (part.target.addr(), len as u32);
+        (descriptor.dst_addr, descriptor.max_dst_size) = (part.source.addr(), message.source.len() as u32);
+        if mode.is_canned() {
+            descriptor.src2_addr = queue.table(mode, false).ok_or(Trouble::Unverified)?;
+            descriptor.src2_size = queue.port.info().abilities.state_len;
+        }
+        let wants_interrupt = message.form.wants_interrupt();
+        let flight = loop {
+            match queue.send(descriptor, wants_interrupt) {
+                // Those that hold the entries are not waiting for this thread, or are models that it can help.
+                Err(Trouble::NoSlot) if queue.is_open() && queue.port.is_alive() => {
+                    if !queue.port.help() {
+                        std::thread::yield_now();
+                    }
+                }
+                other => break other?,
+            }
+        };
+        (part.flight, part.record) = (Some(flight), None);
+        self.step = Step::Verify { len, crc };
+        Ok(())
+    }
+
+    fn verified(&mut self, message: &mut Message<'_>, len: usize, crc: u32) -> Ended {
+        let record = self.only().map(|(_, record)| record);
+        let is_same = record.is_some_and(|record| Trouble::of(&record, false).is_none() && record.crc == crc);
+        if !is_same {
+            let failure = self.failed(message, Trouble::Unverified);
+            self.parts.clear();
+            message.output.set_len(0);
+            return Err(failure);
+        }
+        self.finish(message, len).unwrap_or(Err(Trouble::Unverified.into()))
+    }
+
+    fn decompressed(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        let (part, record) = self.only()?;
+        let len = record.output_size as usize;
+        match Trouble::of(&record, false) {
+            None if len <= self.capacity && record.bytes_completed as usize == message.source.len() => {
+                let queue = part.flight.as_ref().map(Flight::queue)?;
+                queue.counters.count_bytes(Direction::Decompress, message.source.len() as u64);
+                self.finish(message, len)
+            }
+            // Not all was read: something follows, about which the software engine has its own word. And what the device
+            // cannot read, it may be able to: a window of 32 KiB.
+            None | Some(Trouble::Analytics(_)) => {
+                self.parts.clear();
+                Some(message.software())
+            }
+            Some(Trouble::Overflow) => self.grow(message),
+            Some(trouble) => {
+                let failure = self.failed(message, trouble);
+                self.parts.clear();
+                Some(Err(failure))
+            }
+        }
+    }
+
+    /// Begins again with more space, if there may be more.
+    fn grow(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        self.parts.clear();
+        let is_fixed = message.output.is_fixed();
+        if self.capacity as u64 >= self.max_output {
+            return Some(Err(Failure::Status(Status::LimitExceeded { limit: self.max_output })));
+        }
+        if is_fixed && self.capacity >= message.output.capacity() {
+            return Some(Err(Failure::Trouble(Trouble::Overflow, self.capacity)));
+        }
+        let most = self.max_output.min(message.form.max_transfer);
+        if self.capacity as u64 >= most {
+            return Some(message.software()); // more than one transfer has
+        }
+        let capacity = usize::try_from(most).unwrap_or(usize::MAX).min(self.capacity.saturating_mul(2));
+        match message.begin_with(capacity, self.lost) {
+            Begun::Going(task) => {
+                *self = *task;
+                None
+            }
+            Begun::Done(ended) => Some(ended),
+            Begun::Busy => Some(message.software()),
+        }
+    }
+
+    fn parted(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        let Step::Parts { places, compresses } = &self.step else { return None };
+        let (places, compresses) = (places.clone(), *compresses);
+        let mut sizes: SmallVec<[usize; 8]> = SmallVec::new();
+        for (part, place) in self.parts.iter().zip(places.iter()) {
+            let record = part.record?;
+            let size = record.output_size as usize;
+            match Trouble::of(&record, compresses) {
+                None if size <= place.len() => sizes.push(size),
+                Some(Trouble::Overflow) => return self.grow(message),
+                Some(Trouble::Analytics(_)) if !compresses => {
+                    self.parts.clear();
+                    return Some(message.software());
+                }
+                trouble => {
+                    // As the kernel's: fewer than all is an I/O error, whatever happened to the others.
+                    let trouble = trouble.filter(|trouble| *trouble == Trouble::TooBig).unwrap_or(Trouble::Parts);
+                    let failure = self.failed(message, trouble);
+                    self.parts.clear();
+                    return Some(Err(failure));
+                }
+            }
+        }
+        for (part, size) in self.parts.iter().zip(&sizes) {
+            if let Some(queue) = part.flight.as_ref().map(Flight::queue) {
+                let read = part.record.map_or(0, |record| u64::from(record.bytes_completed));
+                queue.counters.count_bytes(message.direction, if compresses { *size as u64 } else { read });
+            }
+        }
+        self.parts.clear();
+        let space = message.output.space(self.capacity);
+        let space = space.get_mut(..self.capacity).unwrap_or(&mut []);
+        let joined = if compresses { by_n::close(space, &places, &sizes) } else { by_n::join(space, &places, &sizes) };
+        match joined {
+            Ok(len) => self.finish(message, len),
+            Err(_) => Some(Err(Failure::Trouble(Trouble::Parts, self.capacity))),
+        }
+    }
+}
