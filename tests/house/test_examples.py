@@ -14,7 +14,10 @@ from tests.house.places import ROOT
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 #: Those whose blocks are whole programs; elsewhere they are parts of one.
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("drop-ins.md", "kernel.md", "streams.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("drop-ins.md", "kernel.md", "pagestore.md", "streams.md")),
+]
 
 
 def blocks(page: Path, language: str) -> list[str]:

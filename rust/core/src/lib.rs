@@ -24,6 +24,7 @@ pub mod idxd;
 pub mod layer;
 pub mod moment;
 pub mod operation;
+pub mod pagestore;
 pub mod queue;
 pub mod registry;
 pub mod request;

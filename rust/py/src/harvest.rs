@@ -4,6 +4,7 @@ use crate::batch::{self, Plan};
 use crate::buffer::Buffer;
 use crate::completion::Told;
 use crate::error::raise;
+use crate::pagestore;
 use acrypto_core::operation as core;
 use acrypto_core::status::Status;
 use pyo3::exceptions::PyBaseException;
@@ -30,6 +31,8 @@ pub enum Harvest {
     },
     /// In one piece of memory.
     Laid(Box<Plan>),
+    /// Pages of a page store.
+    Pages(Box<pagestore::Plan>),
 }
 
 impl Shape {
@@ -74,6 +77,12 @@ pub fn harvested(py: Python<'_>, harvest: &Harvest, settled: core::Settled) -> (
             let outcome = batch::harvest(py, plan, settled);
             let outcome = outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value);
             return (outcome, (completion, None, route));
+        }
+        Harvest::Pages(plan) => {
+            let completion = settled.completion.clone();
+            let outcome = pagestore::harvest(py, plan, settled);
+            let outcome = outcome.map_or_else(|error| Outcome::Error(error.into_value(py)), Outcome::Value);
+            return (outcome, (completion, None, None));
         }
     };
     (outcome, (settled.completion, checksum, settled.route))

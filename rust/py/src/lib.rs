@@ -24,6 +24,7 @@ mod methods;
 mod multibuffer;
 mod oneshot;
 mod operation;
+mod pagestore;
 mod port;
 mod route;
 mod simulated;
@@ -69,6 +70,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::operation::Operation;
+    #[pymodule_export]
+    use super::pagestore::PageStore;
     #[pymodule_export]
     use super::route::{Hop, Route};
     #[pymodule_export]

@@ -1,0 +1,1 @@
+"""Real uses of the layer; each knows nothing of the others."""
