@@ -92,6 +92,10 @@ def bomb(name: str) -> bytes:
     if name == "bgzf":
         blocks = acrypto.compress("bgzf", bytes(100 * 65_280)).tobytes()[:-28]
         return blocks * (10 * MIB // len(blocks)) + acrypto.compress("bgzf", b"").tobytes()
+    if name == "deflate-canned":
+        # Zeros become 21 bytes over and over: eight times the longest match, in 21 bits.
+        packed = acrypto.compress(name, bytes(MIB)).tobytes()
+        return packed[:2100] + packed[2100:2121] * (10 * MIB // 21) + packed[2100:]
     if name == "lz4-block":
         return b"\x1f\0\1\0" + b"\xff" * (10 * MIB) + b"\0" + b"\x50last."
     return {"deflate": b"", "zlib": b"\x78\xda", "gzip": bytes.fromhex("1f8b0800000000000003")}[name] + deflate_bomb()

@@ -24,11 +24,18 @@ PLAIN_GZIP = "1f8b0800000000000003"
 TRAILER = "d246449346000000"
 LZ4_BLOCK = "2d000000f0104a6f696e207573206e6f7720616e642073686172652074686520736f6674770d000f23000b507761726520"
 
+CANNED_DEVICE = "6d234323a47131d288c861527584561a13a28ed649634374d298c8e0d8615869cb7101e53f"
+CANNED_SOFTWARE = "6d234323a47131d288c861527584561a13a28ed649634374d298c8e0d8615869cb77f90f"
+
 FRAMES: dict[str, list[tuple[str, str, bytes]]] = {
     "deflate": [
         ("the kernel's testmgr.h", KERNEL, JOIN),
         ("zlib, nothing", "0300", b""),
         ("RFC 1951 3.2.4, stored", STORED, JOIN),
+    ],
+    "deflate-canned": [
+        ("the device, linux-crypto 2024", CANNED_DEVICE, JOIN),
+        ("its software twin, linux-crypto 2024", CANNED_SOFTWARE, JOIN),
     ],
     "zlib": [
         ("zlib, level 6", "789c" + KERNEL + "7c65193d", JOIN),

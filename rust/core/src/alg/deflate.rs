@@ -143,7 +143,7 @@ pub(super) fn blocks(name: &str, level: Option<i32>) -> Outcome<Deflate> {
 }
 
 /// The most bytes that `len` bytes can become, whatever library.
-pub(super) fn bound(format: Wrapper, len: usize) -> usize {
+pub(crate) fn bound(format: Wrapper, len: usize) -> usize {
     // libdeflate's bound covers ISA-L's, which is that of stored blocks; zlib-rs may spend nine bits on a byte.
     let nine_bits = len.saturating_add(len / 8);
     let stored = len.saturating_add(len.div_ceil(STORED_BLOCK).saturating_mul(5));
@@ -310,7 +310,7 @@ impl Transform for Deflate {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::buffer::{Pool, Source};
     use flate2::{Decompress, FlushDecompress};

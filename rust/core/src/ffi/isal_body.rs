@@ -127,6 +127,21 @@ impl Tables {
     }
 }
 
+/// Why the faster way was not gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declined {
+    /// The source begins with a run of zeros, or of bytes 255, of which igzip would make a block of its own.
+    Run,
+    /// The space did not suffice, for which igzip wants eight bytes more than it uses, or the body is hardly shorter than
+    /// the source, or longer: where igzip would rather store.
+    TooLong,
+}
+
+fn starts_with_run(source: &[u8]) -> bool {
+    let start = source.get(..RUN.min(source.len())).unwrap_or(&[]);
+    start.first().is_none_or(|first| [0, 0xff].contains(first) && start.iter().all(|byte| byte == first))
+}
+
 /// A deflate state that writes bodies with a window of 4 KiB; to be used again and again.
 pub struct BodyWriter {
     stream: State,
@@ -147,12 +162,19 @@ impl BodyWriter {
         len.saturating_mul(2).saturating_add(SLACK)
     }
 
+    /// Space from which on [`write`](Self::write) no longer depends on how much there is: that of a stored block.
+    pub fn least(len: usize) -> usize {
+        len.saturating_add(5 * len.div_ceil(0xffff).max(1))
+    }
+
     /// Writes `source` with `tables` into `space`; gives the bits written, of which the last byte may hold fewer than eight
-    /// and then zeros. `None` if igzip would rather not, or if the space did not suffice, for which it wants some bytes more
-    /// than it uses in the end; then [`write_surely`](Self::write_surely) does it.
-    pub fn write(&mut self, tables: &Tables, source: &[u8], space: &mut [u8]) -> Option<usize> {
+    /// and then zeros. Where it declines, [`write_surely`](Self::write_surely) does it.
+    pub fn write(&mut self, tables: &Tables, source: &[u8], space: &mut [u8]) -> Result<usize, Declined> {
+        if starts_with_run(source) {
+            return Err(Declined::Run);
+        }
         let written = self.at_once(tables, source, space);
-        self.end(written, space)
+        self.end(written, space).ok_or(Declined::TooLong)
     }
 
     /// The same, which always works in [`bound`](Self::bound) bytes of space and takes half as long again. At most 2^31
@@ -186,15 +208,9 @@ impl BodyWriter {
         stream.avail_out = space.len().min(u32::MAX as usize) as u32;
     }
 
-    /// The stateless call, which copies no history; `None` if it made blocks of its own, or had no room.
+    /// The stateless call, which copies no history; `None` if it stored, or had no room.
     fn at_once(&mut self, tables: &Tables, source: &[u8], space: &mut [u8]) -> Option<usize> {
         if source.len() > i32::MAX as usize {
-            return None;
-        }
-        let start = source.get(..RUN.min(source.len()))?;
-        let is_run =
-            start.first().is_none_or(|first| [0, 0xff].contains(first) && start.iter().all(|byte| byte == first));
-        if is_run {
             return None;
         }
         // SAFETY: the state is ours and initialised; the call only stores to its fields.

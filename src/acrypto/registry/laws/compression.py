@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from acrypto.registry.laws.trial import Trial
 
 #: Formats that tell where they end; a bare LZ4 block does not, nor does what we do not know.
-FRAMED = ("deflate", "zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
+FRAMED = ("deflate", "deflate-canned", "zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
 #: Formats with a checksum of the content, in the known answers.
 CHECKED = ("zlib", "zlib-deflate", "gzip", "bgzf", "zstd", "lz4")
 #: Levels that each of these has: its fast and its slow way.

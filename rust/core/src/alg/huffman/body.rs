@@ -8,8 +8,8 @@ use super::tokens::{Bits, Decoders, Token};
 use super::{Flaw, fixed};
 use crate::alg::oneshot::staged;
 use crate::ffi::isal_body::{
-    BodyWriter, Codes, DISTANCE_EXTRA, DISTANCE_FIRST, END_OF_BLOCK, LENGTH_EXTRA, LENGTH_FIRST, MOST_HEADER_BITS,
-    Symbol, Tables,
+    BodyWriter, Codes, DISTANCE_EXTRA, DISTANCE_FIRST, Declined, END_OF_BLOCK, LENGTH_EXTRA, LENGTH_FIRST,
+    MOST_HEADER_BITS, Symbol, Tables,
 };
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -17,6 +17,10 @@ use std::sync::LazyLock;
 thread_local! {
     static WRITER: RefCell<BodyWriter> = RefCell::default();
 }
+
+/// Sources from this size on must save three bytes if they get no more space than they have themselves. To find out whether
+/// one or two can be saved takes twice as long as all else, and pages that do not compress are many.
+const PAID: usize = 1024;
 
 /// Why no body was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,15 +61,21 @@ impl Recipe {
     }
 
     /// Writes the header, the body of `source` and the end into `space`; gives the bits written. The last byte is filled up
-    /// with zeros. Whatever fits is accepted.
+    /// with zeros. Whatever fits is accepted, but for what saves less than three bytes of a kilobyte and more.
     pub fn write(&self, source: &[u8], space: &mut [u8]) -> Result<usize, Refusal> {
         let Some(tables) = &self.tables else { return self.transcode(source, space) };
-        if let Some(bits) = WRITER.with_borrow_mut(|writer| writer.write(tables, source, space)) {
-            return Ok(bits);
+        // The matches that igzip finds in a short message depend on the call; which one is made must not depend on the space.
+        if space.len() >= BodyWriter::least(source.len()) {
+            if let Ok(bits) = WRITER.with_borrow_mut(|writer| writer.write(tables, source, space)) {
+                return Ok(bits);
+            }
         }
         staged(BodyWriter::bound(source.len()), |aside| {
-            let written = WRITER.with_borrow_mut(|writer| writer.write_surely(tables, source, aside));
-            let bits = written.ok_or(Refusal::Full)?;
+            let bits = WRITER.with_borrow_mut(|writer| match writer.write(tables, source, aside) {
+                Ok(bits) => Ok(bits),
+                Err(Declined::TooLong) if space.len() <= source.len() && source.len() >= PAID => Err(Refusal::Full),
+                Err(_) => writer.write_surely(tables, source, aside).ok_or(Refusal::Full),
+            })?;
             let from = aside.get(..bits.div_ceil(8)).ok_or(Refusal::Full)?;
             space.get_mut(..from.len()).ok_or(Refusal::Full)?.copy_from_slice(from);
             Ok(bits)

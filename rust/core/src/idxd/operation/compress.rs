@@ -1,0 +1,116 @@
+//! Compressing: with the codes of a record, or with codes made of the data.
+
+use super::super::aecs::{self, COMPRESS_SIZE};
+use super::super::space::Space;
+use super::super::wire::{Completion, Descriptor, analytics, compress as flags, flag, status};
+use super::crc::Checksums;
+use super::{faulted, places};
+use crate::alg::huffman::body::{Recipe, Refusal};
+use crate::alg::oneshot::staged;
+use crate::ffi::isal::{self, Wrapper};
+use crate::ffi::libdeflate;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What was made of a record, with that part of it and the end that it was made for.
+type Known = (Box<[u8]>, bool, Rc<Recipe>);
+
+/// Sources up to this size lie in one window whatever the codec.
+const WINDOW: usize = 4096;
+/// Of libdeflate, for sources in one window.
+const LEVEL: i32 = 1;
+/// Recipes that a thread keeps; a driver has two or three.
+const KEPT: usize = 4;
+
+thread_local! {
+    static RECIPES: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+    static NEAR: RefCell<Option<libdeflate::Compressor>> = const { RefCell::new(None) };
+    static FAR: RefCell<isal::Deflater> = RefCell::default();
+}
+
+pub(super) fn compress(descriptor: &Descriptor, space: &dyn Space) -> Result<Completion, Completion> {
+    let (read_at, write_at) = places(descriptor);
+    let mut record = [0; COMPRESS_SIZE];
+    let makes_codes = descriptor.codec_flags & flags::GEN_HDR_1_PASS != 0;
+    if !makes_codes {
+        // Copied: it may lie anywhere, and change meanwhile.
+        record.copy_from_slice(space.read(read_at, COMPRESS_SIZE).map_err(faulted)?.bytes());
+    }
+    let mut checksums = Checksums::new(descriptor, aecs::checksums(&record));
+
+    let source = space.read(descriptor.src1_addr, descriptor.src1_size as usize).map_err(faulted)?;
+    let mut to = space.write(descriptor.dst_addr, descriptor.max_dst_size as usize).map_err(faulted)?;
+    if to.overlaps(&source) {
+        return Err(Completion::of(status::OVERLAP));
+    }
+    let room = to.bytes_mut();
+    let bits = if makes_codes {
+        8 * dynamic(source.bytes(), room).ok_or(Completion::error(analytics::OUTPUT_OVERFLOW))?
+    } else {
+        let with_end = descriptor.codec_flags & flags::APPEND_EOB != 0;
+        let recipe = recipe(&record, with_end).ok_or(Completion::error(analytics::AECS_ERROR))?;
+        recipe.write(source.bytes(), room).map_err(|refusal| match refusal {
+            Refusal::Full => Completion::error(analytics::OUTPUT_OVERFLOW),
+            Refusal::NoCode => Completion::error(analytics::INVALID_HUFFMAN_CODE),
+        })?
+    };
+    checksums.update(source.bytes());
+
+    let is_flushed = descriptor.codec_flags & flags::FLUSH_OUTPUT != 0;
+    let size = if is_flushed { bits.div_ceil(8) } else { bits / 8 };
+    let waiting = if is_flushed { (0, 0) } else { (room.get(size).copied().unwrap_or(0), bits % 8) };
+    drop((source, to));
+    if descriptor.has(flag::WR_SRC2_AECS_COMP) {
+        aecs::set_checksums(&mut record, checksums.crc, checksums.xor);
+        aecs::set_waiting(&mut record, if waiting.1 == 0 { 0 } else { waiting.0 }, waiting.1);
+        let mut place = space.write(write_at, COMPRESS_SIZE).map_err(faulted)?;
+        place.bytes_mut().copy_from_slice(&record);
+    }
+    Ok(checksums.tell(Completion {
+        bytes_completed: descriptor.src1_size,
+        output_size: size as u32,
+        output_bits: (bits % 8) as u8,
+        ..Completion::of(status::SUCCESS)
+    }))
+}
+
+/// The recipe of a record: made, or known from before. Comparing 1540 bytes costs a thousandth of making it.
+fn recipe(record: &[u8; COMPRESS_SIZE], with_end: bool) -> Option<Rc<Recipe>> {
+    let key = aecs::recipe(record);
+    RECIPES.with_borrow_mut(|known| {
+        if let Some(index) = known.iter().position(|(of, end, _)| *end == with_end && **of == *key) {
+            known.swap(0, index);
+            return known.first().map(|(_, _, recipe)| Rc::clone(recipe));
+        }
+        let (codes, header, header_bits) = aecs::parse(record)?;
+        let recipe = Rc::new(Recipe::new(codes, header, header_bits, with_end));
+        known.truncate(KEPT - 1);
+        known.insert(0, (key.into(), with_end, Rc::clone(&recipe)));
+        Some(recipe)
+    })
+}
+
+/// A whole deflate stream with codes of its own, and no reference beyond 4 KiB.
+fn dynamic(source: &[u8], space: &mut [u8]) -> Option<usize> {
+    let write = |space: &mut [u8]| {
+        if source.len() > WINDOW {
+            let how = isal::Deflate { level: 1, wrapper: Wrapper::Raw, window: WINDOW.ilog2() as u16, part: false };
+            return FAR.with_borrow_mut(|deflater| deflater.compress(&how, source, space));
+        }
+        NEAR.with_borrow_mut(|slot| {
+            if slot.is_none() {
+                *slot = libdeflate::Compressor::new(LEVEL);
+            }
+            slot.as_mut()?.compress(Wrapper::Raw, source, space)
+        })
+    };
+    // Both want some bytes more than they use in the end.
+    write(space).or_else(|| {
+        let bound = crate::alg::deflate::bound(Wrapper::Raw, source.len());
+        staged(bound, |aside| {
+            let made = write(aside)?;
+            space.get_mut(..made)?.copy_from_slice(aside.get(..made)?);
+            Some(made)
+        })
+    })
+}
