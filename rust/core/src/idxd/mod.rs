@@ -8,6 +8,7 @@
 pub mod aecs;
 pub mod cdev;
 pub mod model;
+pub mod operation;
 pub mod port;
 pub mod slots;
 pub mod space;

@@ -5,11 +5,11 @@
 //! without the lock, and brings back how it [`Ended`].
 
 use super::arbiter::{Credit, pick};
-use super::standin::Limits;
 use super::statistics::{Counts, EngineStatistics, QueueStatistics, Statistics};
 use super::work::Work;
 use crate::clock::Clock;
 use crate::ffi::eventfd::EventFd;
+use crate::idxd::operation::Limits;
 use crate::idxd::wire::{Completion, Descriptor, flag, opcode};
 use crate::sync::lock_std as lock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -16,7 +16,6 @@ mod group;
 mod handle;
 mod inject;
 mod knobs;
-mod standin;
 mod statistics;
 #[cfg(test)]
 mod tests;
@@ -29,6 +28,7 @@ pub use inject::{Harm, Injection};
 pub use knobs::Knobs;
 pub use statistics::{EngineStatistics, QueueStatistics, Statistics};
 
+use super::operation::Limits;
 use super::port::{Queue, QueueInfo};
 use super::space::Iommu;
 use crate::clock::{Clock, Real};
@@ -37,7 +37,6 @@ use crate::sync::lock_std as lock;
 use board::Board;
 use config::within;
 use handle::Handle;
-use standin::Limits;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use threads::Threads;

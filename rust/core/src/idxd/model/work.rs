@@ -4,9 +4,9 @@
 //! device takes the slots in that order. An entry is free again when an engine has taken its descriptor.
 
 use super::config::QueueConfig;
-use super::standin::Limits;
 use crate::ffi::eventfd::EventFd;
 use crate::ffi::portal::{Portal, Words};
+use crate::idxd::operation::Limits;
 use crate::idxd::port::QueueInfo;
 use std::io;
 use std::sync::Arc;
