@@ -76,6 +76,20 @@ struct Part {
     target: Mapped,
 }
 
+/// Looks at parts that are out, to have their entries for more; whether some are out still, or came back just now.
+fn has_open(parts: &mut [Part]) -> bool {
+    let mut has_open = false;
+    for part in parts {
+        if part.record.is_none()
+            && let Some(flight) = &mut part.flight
+        {
+            part.record = flight.look();
+            has_open = true;
+        }
+    }
+    has_open
+}
+
 enum Step {
     Compress,
     /// What came out is read back.
@@ -135,10 +149,26 @@ impl Message<'_> {
         self.form.software(self.direction, self.source, self.output, self.max_output).map_err(Failure::Status)
     }
 
+    /// A container into memory that has no room for each part's largest size: made elsewhere, and copied if it fits.
+    fn aside(&mut self) -> Ended {
+        let mut roomy = self.output.sibling();
+        let Self { form, direction, source, max_output, .. } = *self;
+        form.finish(&mut Message { form, direction, source, output: &mut roomy, max_output })?;
+        let capacity = self.output.capacity();
+        let small = |_| Failure::Trouble(Trouble::TooBig, capacity);
+        self.output.exactly(roomy.len()).map_err(small)?.copy_from_slice(roomy.as_slice());
+        self.output.set_len(roomy.len());
+        Ok(Facts::default())
+    }
+
     /// Begins: takes the next queue of this CPU.
     pub fn begin(&mut self) -> Begun {
         let len = self.source.len();
         let form = self.form;
+        let is_tight = self.output.is_fixed() && self.output.capacity() < form.bound(len);
+        if matches!(form.mode, Mode::ByN(_)) && self.compresses() && is_tight && len > 0 {
+            return Begun::Done(self.aside());
+        }
         let is_long = form.mode == Mode::Dynamic && self.compresses() && len > DYNAMIC_MOST;
         if len == 0 || is_long || len as u64 > form.max_transfer {
             return Begun::Done(self.software());
@@ -183,6 +213,9 @@ impl Message<'_> {
     fn start(&mut self, capacity: usize) -> Result<Task, Failure> {
         let queue = self.form.driver.next(self.direction)?;
         let (target, capacity) = self.space(capacity);
+        if capacity == 0 {
+            return Err(Failure::Trouble(if self.compresses() { Trouble::TooBig } else { Trouble::NoRoom }, 0));
+        }
         let mut gathered = None;
         let bytes = whole(self.source, &mut gathered);
         let part = self.form.send(&queue, self.direction, bytes, target, capacity)?;
@@ -204,15 +237,29 @@ impl Message<'_> {
         } else {
             let damaged = |_| Failure::Status(Status::Corrupt { offset: 0, what: "invalid container of parts" });
             let stretches = by_n::parse(bytes).map_err(damaged)?;
+            if capacity < stretches.num() {
+                return Err(Trouble::NoRoom.into()); // not a byte for each part: in software, then
+            }
             let places = by_n::room(capacity, stretches.num()).map_err(damaged)?;
             (stretches, places)
         };
-        let mut parts = SmallVec::new();
+        let mut parts: SmallVec<[Part; 1]> = SmallVec::new();
         for (stretch, place) in stretches.iter().zip(places.iter()) {
             let piece = bytes.get(stretch).unwrap_or(&[]);
-            let queue = self.form.driver.next(self.direction)?;
             // What a part is written to lies inside the space: `places` and `room` are made of its size.
-            parts.push(self.form.send(&queue, self.direction, piece, target.wrapping_add(place.start), place.len())?);
+            let to = target.wrapping_add(place.start);
+            let part = loop {
+                let queue = self.form.driver.next(self.direction)?;
+                match self.form.send(&queue, self.direction, piece, to, place.len()) {
+                    Err(Failure::Trouble(Trouble::NoSlot, _)) if queue.port.is_alive() && has_open(&mut parts) => {
+                        if !queue.port.help() {
+                            std::thread::yield_now();
+                        }
+                    }
+                    sent => break sent?,
+                }
+            };
+            parts.push(part);
         }
         let (max_output, step) = (self.max_output, Step::Parts { places: Box::new(places), compresses });
         Ok(Task { step, parts, capacity, max_output, lost: 0, _gathered: gathered })
@@ -286,8 +333,7 @@ impl Task {
     pub fn look(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         for part in &mut self.parts {
             if part.record.is_none() {
-                let record = part.flight.as_mut()?.look()?;
-                part.record = Some(record);
+                part.record = Some(part.flight.as_mut()?.look()?);
             }
         }
         match self.step {
@@ -452,6 +498,11 @@ impl Task {
         }
     }
 
+    /// Whether more space than there was may be had.
+    fn has_more_room(&self, message: &Message<'_>) -> bool {
+        (self.capacity as u64) < self.max_output.min(message.form.max_transfer)
+    }
+
     /// Begins again with more space, if there may be more.
     fn grow(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         self.parts.clear();
@@ -486,8 +537,11 @@ impl Task {
             let size = record.output_size as usize;
             match Trouble::of(&record, compresses) {
                 None if size <= place.len() => sizes.push(size),
-                Some(Trouble::Overflow) => return self.grow(message),
-                Some(Trouble::Analytics(_)) if !compresses => {
+                // Parts of sizes that differ do not all fit the room that each has, though the whole may fit.
+                Some(Trouble::Overflow) if !message.output.is_fixed() && self.has_more_room(message) => {
+                    return self.grow(message);
+                }
+                Some(Trouble::Analytics(_) | Trouble::Overflow) if !compresses => {
                     self.parts.clear();
                     return Some(message.software());
                 }
