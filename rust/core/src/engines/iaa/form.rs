@@ -52,7 +52,7 @@ impl Form {
         let software = match mode {
             Mode::Canned | Mode::ByN(_) => alg::compile("deflate-canned", &Params::default()),
             Mode::Fixed => alg::compile("deflate", &Params { strategy: Some("fixed".into()), ..Params::default() }),
-            Mode::Dynamic => alg::compile("deflate", &Params { level: Some(1), ..Params::default() }),
+            Mode::Dynamic | Mode::Own(_) => alg::compile("deflate", &Params { level: Some(1), ..Params::default() }),
         }?;
         let (settings, max_transfer) = (driver.settings(), driver.max_transfer());
         Ok(Self { driver: Arc::clone(driver), mode, settings, max_transfer, name, software })
@@ -64,7 +64,7 @@ impl Form {
         match self.mode {
             Mode::Fixed => len + len / 8 + 16,
             Mode::Canned => len + len / 8 * 3 + 16,
-            Mode::Dynamic => len + len / 8 * 7 + 512,
+            Mode::Dynamic | Mode::Own(_) => len + len / 8 * 7 + 512,
             Mode::ByN(num) => (len + len / 8 * 3 + 64).next_multiple_of(8) + num as usize * 32,
         }
     }
