@@ -227,7 +227,7 @@ impl Transform for Form {
                 turns = 0;
             } else {
                 turns += 1;
-                let helped = under_way.front().is_some_and(|(_, task, _)| task.help());
+                let helped = under_way.iter().any(|(_, task, _)| task.help());
                 super::queue::pause(turns, helped);
             }
         }
