@@ -27,7 +27,8 @@ compressors = pytest.mark.parametrize("case", COMPRESSORS, ids=name_of)
 
 def samples(case: Case, layer: acrypto.Layer) -> Iterator[tuple[bytes, bytes]]:
     """Messages with what the codec makes of them: matches, stored, nothing, by each of its encoders."""
-    levels = {"zstd": (-1, 3, 19), "lz4": (0, 9), "lz4-block": (0, 9), "deflate-canned": (None,)}.get(case.name, (0, 1, 6))
+    own = {"zstd": (-1, 3, 19), "lz4": (0, 9), "lz4-block": (0, 9), "deflate-canned": (None,)}
+    levels = own.get(case.name, (0, 1, 6))
     for message in (MESSAGE, MATERIAL[40_000:40_080], b""):
         for level in levels:
             yield message, bytes(layer.compress(case.name, message, level=level).wait())

@@ -99,6 +99,12 @@ impl Engine {
         Ok(Self { inner: crate::multibuffer::engine().or_raise(py)?, external: false })
     }
 
+    /// Over the queues that are bound to a driver.
+    #[staticmethod]
+    fn iaa(driver: &crate::iaa::IaaDriver) -> Self {
+        Self { inner: Arc::new(driver.engine()), external: false }
+    }
+
     /// An accelerator that does not exist, with knobs turned as `(knob, value)` says.
     #[staticmethod]
     #[pyo3(signature = (*, name, priority, algorithms, seed, knobs))]

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod gather;
 mod harvest;
+mod iaa;
 mod idxd;
 mod info;
 mod job;
@@ -53,6 +54,8 @@ mod _native {
     use super::error::set_errors;
     #[pymodule_export]
     use super::files::FileDigests;
+    #[pymodule_export]
+    use super::iaa::{IaaDriver, IaaRequest, IaaTfm};
     #[pymodule_export]
     use super::idxd::{IdxdDevice, IdxdMapping, IdxdQueue};
     #[pymodule_export]

@@ -341,6 +341,8 @@ class Engine:
     @staticmethod
     def host(name: str, threads: int) -> Engine: ...
     @staticmethod
+    def iaa(driver: IaaDriver) -> Engine: ...
+    @staticmethod
     def multibuffer() -> Engine: ...
     @staticmethod
     def simulated(
@@ -1989,6 +1991,103 @@ class Deflater:
     def aflush(self, mode: int = 4, /) -> Awaitable[bytes]: ...
 
 @final
+class IaaDriver:
+    """The driver of Intel's analytics accelerator: queues, tables, settings, statistics. Safe to use from many threads.
+
+    Refusals are `OSError` with the number that Linux's driver gives.
+
+    Args:
+        shape: so many NUMA nodes and so many CPUs; None for this machine's.
+        packages: None: queues are spread over CPUs by counting through the nodes. Else by package: how many of a device's
+            queues only compress, and whether each direction goes to all devices of the package.
+    """
+
+    def __new__(
+        cls, *, shape: tuple[int, int] | None = None, packages: tuple[int, bool, bool] | None = None
+    ) -> IaaDriver: ...
+    @staticmethod
+    def for_server(
+        packages: int, cores: int, threads: int, mapping: tuple[int, bool, bool] | None
+    ) -> IaaDriver:
+        """For another machine: packages, cores of each, threads of each; `mapping` as `packages` above."""
+
+    def bind(self, queue: IdxdQueue) -> None:
+        """Takes a queue; EBUSY if it has it. The first one enables the driver."""
+
+    def unbind(self, device_id: int, queue_id: int) -> None:
+        """Lets one go; what is under way in it ends as it ends. ENODEV if it is not bound."""
+
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def registered(self) -> bool: ...
+    @property
+    def trouble(self) -> str | None: ...
+    @property
+    def verify_compress(self) -> bool: ...
+    def set_verify_compress(self, verify: bool) -> None:
+        """EBUSY while it is enabled."""
+
+    @property
+    def sync_mode(self) -> str: ...
+    def set_sync_mode(self, mode: str) -> None:
+        """`sync`, `async` or `async_irq`, else EINVAL; EBUSY while it is enabled."""
+
+    def set_patience(self, polls: int, ms: float) -> None:
+        """After how many looks in vain, and milliseconds, a device counts as stuck: both."""
+
+    def revive(self) -> bool:
+        """Takes up queues again whose device answers again; whether any does."""
+
+    def table(self, cpu: int, compress: bool) -> list[tuple[int, int]]:
+        """The queues that a CPU goes round in, by device and queue."""
+
+    def plan(self) -> tuple[int, list[int]]:
+        """CPUs that share a device, and the CPUs whose turn came after the last one."""
+
+    def in_flight(self) -> list[tuple[tuple[int, int], int, int]]:
+        """Of each bound queue: device and queue, descriptors under way, free completion records."""
+
+    def global_stats(self) -> str: ...
+    def wq_stats(self) -> str: ...
+    def reset_stats(self) -> None: ...
+    def totals(self) -> list[tuple[str, int]]: ...
+    def tfm(self, name: str, parameters: dict[str, object] | None = None) -> IaaTfm:
+        """A transform of a driver's name, `deflate-iaa`, with the settings that are in force now; ENOENT if none."""
+
+@final
+class IaaTfm:
+    """One driver's transform, whose requests answer with Linux's numbers."""
+
+    @property
+    def sync_mode(self) -> str: ...
+    @property
+    def verify_compress(self) -> bool: ...
+    def request(self, src: BytesLike, dst: BytesLike | None = None, *, compress: bool) -> IaaRequest:
+        """One message; without `dst` space is found for it, and `submit` runs it to its end.
+
+        Both are borrowed for as long as the request lives, and must not be changed while it is under way.
+        """
+
+@final
+class IaaRequest:
+    """One message under way. One thread at a time."""
+
+    def submit(self) -> int:
+        """0: done. -EINPROGRESS: to be polled. Else why not, negative."""
+
+    def poll(self) -> int:
+        """0: done. -EAGAIN: not yet. Else how it failed, negative."""
+
+    @property
+    def dlen(self) -> int: ...
+    def result(self) -> Buffer:
+        """Takes the result of one without a destination; UsageError if there is none."""
+
+    def abandon(self) -> None:
+        """Lets go of what is under way; the device does no harm any more."""
+
+@final
 class IdxdDevice:
     """A software model of an idxd analytics device (IAA). Any thread may use it; what waits lets go of the GIL.
 
@@ -2152,6 +2251,27 @@ class IdxdQueue:
 
     def enqueue(self, descriptor: BytesLike) -> bool:
         """Stores 64 bytes into a shared queue; False if it is to be tried again."""
+
+    @staticmethod
+    def open(
+        path: str,
+        *,
+        device: str,
+        device_id: int,
+        queue: str,
+        queue_id: int,
+        name: str,
+        shared: bool,
+        size: int,
+        node: int,
+        max_transfer: int,
+        header_gen: bool,
+        state_len: int,
+    ) -> IdxdQueue:
+        """A real queue: opens its character device and maps its portal. `OSError` if the kernel or the CPU refuses."""
+
+    def first_light(self) -> str | None:
+        """Tries a NOOP, and a page there and back: None, or what went wrong, in words. Takes 2 s at most for each."""
 
     def map(self, buffer: BytesLike, *, writable: bool = False) -> IdxdMapping:
         """Lets the device reach a buffer. If writable, leave it alone while a descriptor that names it is under way."""

@@ -11,6 +11,7 @@ import sys
 
 from acrypto.engines.base import Engine
 from acrypto.engines.faulty import Faulty
+from acrypto.engines.iaa import Iaa
 from acrypto.engines.multibuffer import Multibuffer
 from acrypto.engines.null import Null
 from acrypto.engines.simulated import Simulated
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ENGINES: dict[str, type[Engine]] = {
     "software": Software,
     "multibuffer": Multibuffer,
+    "iaa": Iaa,
     "null": Null,
     "faulty": Faulty,
     "simulated": Simulated,

@@ -7,6 +7,7 @@
 
 pub mod aecs;
 pub mod cdev;
+pub mod first_light;
 pub mod model;
 pub mod operation;
 pub mod port;

@@ -70,6 +70,9 @@ fn is_final(status: &Status) -> bool {
     matches!(status, Status::Closed(_) | Status::Cancelled | Status::Usage(_) | Status::DeadlineExceeded)
 }
 
+/// Pages that are copied under the lock in one go.
+const TURN: usize = 16;
+
 const DAMAGED: Status = Status::Corrupt { offset: 0, what: "the written-back copy of a page is damaged" };
 const WRONG_SIZE: Status = Status::Corrupt { offset: 0, what: "a stored page has not the size of a page" };
 
@@ -140,6 +143,10 @@ impl Job {
         let mut pool = store.pool();
         pool.alive()?;
         for index in 0..own.keys.len() {
+            if index > 0 && index.is_multiple_of(TURN) {
+                drop(pool); // it is somebody else's turn
+                pool = store.pool();
+            }
             if let Some(out) = own.take(&mut pool, index) {
                 outs.push((index, out));
             }

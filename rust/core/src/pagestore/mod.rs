@@ -18,7 +18,7 @@ use crate::status::{Outcome, Status};
 use crate::sync::lock_std as lock;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 mod flight;
 mod job;
@@ -51,6 +51,9 @@ pub struct Settings {
 
 /// Page sizes that there may be.
 const SIZES: std::ops::RangeInclusive<usize> = 512..=1 << 20;
+
+/// How often the lock is tried before who wants it sleeps: for about 20 us.
+const LOOKS: u32 = 50;
 
 type Errand = Box<dyn FnOnce() + Send>;
 
@@ -87,7 +90,15 @@ impl Store {
         Ok(Arc::new(Self { layer, bound, page, batch, pool, reader: Mutex::default() }))
     }
 
+    /// Who is in there is out soon, and being put to sleep and woken costs more than looking for that long.
     fn pool(&self) -> MutexGuard<'_, Pool> {
+        for _ in 0..LOOKS {
+            match self.pool.try_lock() {
+                Ok(pool) => return pool,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => (0..16).for_each(|_| std::hint::spin_loop()),
+            }
+        }
         lock(&self.pool)
     }
 

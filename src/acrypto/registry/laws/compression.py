@@ -101,7 +101,9 @@ def _large(trial: Trial, transform: _core.Transform, judge: _core.Transform | No
 
 def _levels(trial: Trial) -> None:
     for level in LEVELS.get(trial.subject.name, ()):
-        transform, message = trial.made(level=level), text(6000)
+        message, transform = text(6000), trial.made_or_declined(level=level)
+        if transform is None:
+            continue
         packed = bytes(trial.run(f"compress at level {level}", transform.compress, message))
         _back(trial, f"text at level {level}", transform, [packed], [message])
 

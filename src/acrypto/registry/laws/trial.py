@@ -92,6 +92,13 @@ class Trial:
         except Exception as error:
             raise SelfTestFailed(f"a transform can be made: {self._case('with right parameters', error)}") from error
 
+    def made_or_declined(self, **params: object) -> _core.Transform | None:
+        """The offer's transform, or None if these parameters are not for it: hardware has no levels."""
+        try:
+            return self.subject.transform(**params)
+        except UsageError:
+            return None
+
     def judge(self, **params: object) -> _core.Transform | None:
         """The software engine's transform, if there is one to compare with."""
         return None if self.subject.reference is None else self.subject.reference(**params)

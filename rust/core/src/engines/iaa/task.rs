@@ -137,10 +137,26 @@ impl Message<'_> {
         self.form.software(self.direction, self.source, self.output, self.max_output).map_err(Failure::Status)
     }
 
+    /// A container into memory that has no room for each part's largest size: made elsewhere, and copied if it fits.
+    fn aside(&mut self) -> Ended {
+        let mut roomy = self.output.sibling();
+        let Self { form, direction, source, max_output, .. } = *self;
+        form.finish(&mut Message { form, direction, source, output: &mut roomy, max_output })?;
+        let capacity = self.output.capacity();
+        let small = |_| Failure::Trouble(Trouble::TooBig, capacity);
+        self.output.exactly(roomy.len()).map_err(small)?.copy_from_slice(roomy.as_slice());
+        self.output.set_len(roomy.len());
+        Ok(Facts::default())
+    }
+
     /// Begins: takes the next queue of this CPU.
     pub fn begin(&mut self) -> Begun {
         let len = self.source.len();
         let form = self.form;
+        let is_tight = self.output.is_fixed() && self.output.capacity() < form.bound(len);
+        if matches!(form.mode, Mode::ByN(_)) && self.compresses() && is_tight && len > 0 {
+            return Begun::Done(self.aside());
+        }
         let is_long = form.mode == Mode::Dynamic && self.compresses() && len > DYNAMIC_MOST;
         if len == 0 || is_long || len as u64 > form.max_transfer {
             return Begun::Done(self.software());
@@ -184,6 +200,9 @@ impl Message<'_> {
 
     fn start(&mut self, capacity: usize) -> Result<Task, Failure> {
         let (target, capacity) = self.space(capacity);
+        if capacity == 0 {
+            return Err(Failure::Trouble(if self.compresses() { Trouble::TooBig } else { Trouble::NoRoom }, 0));
+        }
         let mut gathered = None;
         let bytes = whole(self.source, &mut gathered);
         let part = self.form.send_next(self.direction, bytes, target, capacity)?;
@@ -205,6 +224,9 @@ impl Message<'_> {
         } else {
             let damaged = |_| Failure::Status(Status::Corrupt { offset: 0, what: "invalid container of parts" });
             let stretches = by_n::parse(bytes).map_err(damaged)?;
+            if capacity < stretches.num() {
+                return Err(Trouble::NoRoom.into()); // not a byte for each part: in software, then
+            }
             let places = by_n::room(capacity, stretches.num()).map_err(damaged)?;
             (stretches, places)
         };
@@ -509,6 +531,11 @@ impl Task {
         }
     }
 
+    /// Whether more space than there was may be had.
+    fn has_more_room(&self, message: &Message<'_>) -> bool {
+        (self.capacity as u64) < self.max_output.min(message.form.max_transfer)
+    }
+
     /// Begins again with more space, if there may be more.
     fn grow(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         self.parts.clear();
@@ -536,8 +563,11 @@ impl Task {
             let size = record.output_size as usize;
             match Trouble::of(&record, compresses) {
                 None if size <= place.len() => sizes.push(size),
-                Some(Trouble::Overflow) => return self.grow(message),
-                Some(Trouble::Analytics(_)) if !compresses => {
+                // Parts of sizes that differ do not all fit the room that each has, though the whole may fit.
+                Some(Trouble::Overflow) if !message.output.is_fixed() && self.has_more_room(message) => {
+                    return self.grow(message);
+                }
+                Some(Trouble::Analytics(_) | Trouble::Overflow) if !compresses => {
                     self.parts.clear();
                     return Some(message.software());
                 }
