@@ -279,7 +279,7 @@ impl IaaRequest {
         let mut message = self.message(&inner.source, &mut inner.output);
         let is_sync = self.is_null || self.form.settings.sync_mode == SyncMode::Sync;
         let ended = if is_sync {
-            self.form.finish(&mut message)
+            self.form.finish_as_kernel(&mut message)
         } else {
             match self.form.begin(&mut message) {
                 Begun::Going(task) => {

@@ -79,6 +79,8 @@ pub struct Driver {
     pub statistics: Statistics,
 }
 
+/// How often tables are looked into that hold queues which have just gone.
+const NEXT_TRIES: u32 = 8;
 /// Linux's limit of looks.
 const POLL_LIMIT: u32 = 1_000_000;
 /// Shorter than the layer waits for what is lost; longer than any process is kept from running by others.
@@ -139,13 +141,14 @@ impl Driver {
             return Err(Trouble::NoDevice);
         };
         let queue = device.queues.remove(index);
-        queue.leave();
         self.statistics.remove_queue(&queue.counters);
         state.devices.retain(|device| !device.queues.is_empty());
         if state.devices.is_empty() {
             self.is_enabled.store(false, Ordering::Release);
         }
+        // Out of the tables first: who gets it from there then finds it open, or is late and takes another.
         self.rebalance(&mut state);
+        queue.leave();
         Ok(queue)
     }
 
@@ -237,10 +240,16 @@ impl Driver {
 
     /// The queue for the calling thread's next request.
     pub fn next(&self, direction: Direction) -> Result<Arc<WorkQueue>, Trouble> {
-        if !self.is_enabled() {
-            return Err(Trouble::NoDevice);
+        for _ in 0..NEXT_TRIES {
+            if !self.is_enabled() {
+                return Err(Trouble::NoDevice);
+            }
+            if let Some(queue) = self.tables.next(direction).filter(|queue| queue.is_open()) {
+                return Ok(queue);
+            }
+            drop(lock(&self.state)); // one has just been lost; whoever noticed is making the tables anew
         }
-        self.tables.next(direction).filter(|queue| queue.is_open()).ok_or(Trouble::NoDevice)
+        Err(Trouble::NoDevice)
     }
 
     /// All bound queues, and how often that changed.

@@ -148,7 +148,7 @@ impl Waiting {
 
     /// Lends this thread to a model that has work of it.
     fn help(&self) -> bool {
-        self.open.first().is_some_and(|(_, task, _)| task.help())
+        self.open.iter().any(|(_, task, _)| task.help())
     }
 }
 
@@ -223,7 +223,7 @@ impl Later {
             }
         }
         if !has_moved {
-            has_moved = all.front().is_some_and(Waiting::help);
+            has_moved = all.iter().any(Waiting::help);
         }
         let mut state = lock(&self.state);
         state.num -= ended;

@@ -99,8 +99,19 @@ impl WorkQueue {
         if self.is_open() { self.send_anyway(descriptor, wants_interrupt) } else { Err(Trouble::NoDevice) }
     }
 
-    fn send_anyway(self: &Arc<Self>, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
+    fn send_anyway(self: &Arc<Self>, descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
         let slot = self.slots.take().ok_or(Trouble::NoSlot)?;
+        match self.put(slot, descriptor, wants_interrupt) {
+            Ok(()) => Ok(Flight { queue: Arc::clone(self), slot, state: State::Out }),
+            Err(trouble) => {
+                self.slots.give(slot);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Into the portal, with a record that the caller has.
+    fn put(&self, slot: usize, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
         descriptor.completion_addr = self.slots.addr(slot);
         descriptor.pasid_priv = self.port.info().pasid & 0x000f_ffff;
         descriptor.flags_opcode |= flag::CRAV | flag::RCR;
@@ -114,7 +125,6 @@ impl WorkQueue {
                 let mut tries = 1;
                 while !self.port.enqueue(&descriptor) {
                     if tries == ENQUEUE_TRIES || !self.port.is_alive() {
-                        self.slots.give(slot);
                         return Err(Trouble::Again);
                     }
                     tries += 1;
@@ -125,7 +135,7 @@ impl WorkQueue {
             }
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ok(Flight { queue: Arc::clone(self), slot, is_done: false })
+        Ok(())
     }
 
     /// Has the device read the header that canned streams leave out, so that its state can be loaded for each of them.
@@ -157,7 +167,17 @@ impl WorkQueue {
 pub struct Flight {
     queue: Arc<WorkQueue>,
     slot: usize,
-    is_done: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The device has it.
+    Out,
+    /// It came back, and its record is still ours.
+    Kept,
+    /// It came back, and its record is somebody else's.
+    Done,
 }
 
 impl Flight {
@@ -168,14 +188,33 @@ impl Flight {
     /// What came back, once it has. Afterwards nothing does.
     #[inline]
     pub fn look(&mut self) -> Option<Completion> {
-        if self.is_done {
+        let record = self.look_and_keep()?;
+        self.state = State::Done;
+        self.queue.slots.give(self.slot);
+        Some(record)
+    }
+
+    /// The same, and keeps the place in the queue for a second descriptor.
+    #[inline]
+    pub fn look_and_keep(&mut self) -> Option<Completion> {
+        if self.state != State::Out {
             return None;
         }
         let record = self.queue.slots.look(self.slot)?;
-        self.is_done = true;
-        self.queue.slots.give(self.slot);
+        self.state = State::Kept;
         self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
         Some(record)
+    }
+
+    /// Sends a second descriptor to the same record: who has one needs no other, and so waits for nobody.
+    pub fn send_again(&mut self, descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
+        if self.state != State::Kept {
+            return Err(Trouble::NoSlot);
+        }
+        self.queue.slots.clear(self.slot);
+        self.queue.put(self.slot, descriptor, wants_interrupt)?;
+        self.state = State::Out;
+        Ok(())
     }
 
     /// Lends this thread to the model, if it is one.
@@ -198,10 +237,14 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if !self.is_done {
-            self.queue.port.forsake();
-            self.queue.slots.leave(self.slot);
-            self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
+        match self.state {
+            State::Out => {
+                self.queue.port.forsake();
+                self.queue.slots.leave(self.slot);
+                self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
+            }
+            State::Kept => self.queue.slots.give(self.slot),
+            State::Done => {}
         }
     }
 }
