@@ -42,9 +42,9 @@ class Iaa(Engine):
         sync_mode: `sync`: the caller's thread waits for the device. `async`: completions are polled for. `async_irq`:
             the device interrupts.
         verify_compress: whether each compression is read back by the device, and its checksum compared.
-        packages: None: CPUs are spread over devices by counting through the nodes. `(n, c, d)`: by package, where the last
-            n queues of each device only compress (0: all do both), and c and d say whether a CPU uses all devices of
-            its package to compress and to decompress, or only its own.
+        packages: None: CPUs are spread over devices by counting through the nodes. `(n, c, d)`: by package, where the
+            last n queues of each device only compress (0: all do both), and c and d say whether a CPU uses all devices
+            of its package to compress and to decompress, or only its own.
 
     Raises:
         UsageError: no such mode.
