@@ -137,10 +137,13 @@ class Iaa(Engine):
 
     def close(self) -> None:
         """Gives the queues back."""
-        if self._bus is not None:
-            self._bus.unregister(self._crypto)
-            if self._owns_bus:
-                self._bus.close()
+        if self._bus is None:
+            for (device, queue), *_counts in self._driver.in_flight():
+                self._driver.unbind(device, queue)
+            return
+        self._bus.unregister(self._crypto)
+        if self._owns_bus:
+            self._bus.close()
 
     def _bind(self) -> None:
         if self._bus is None and os.path.isdir(DEVICES):
