@@ -67,6 +67,7 @@ class Iaa(Engine):
             raise UsageError(f"sync_mode is {sync_mode!r}; it must be one of {', '.join(MODES)}")
         self._bus = bus
         self._owns_bus = False
+        self._is_closed = False
         self._driver = _core.IaaDriver(packages=packages)
         self._driver.set_sync_mode(sync_mode)
         self._driver.set_verify_compress(bool(verify_compress))
@@ -85,7 +86,9 @@ class Iaa(Engine):
         return self._driver
 
     def probe(self) -> Absent | None:
-        """Binds the queues that there are; absent until the first one is bound."""
+        """Binds the queues that there are; absent until the first one is bound, and once it was closed."""
+        if self._is_closed:
+            return Absent("this instance was closed; make another")
         if not self._driver.registered:
             try:
                 self._bind()
@@ -136,7 +139,8 @@ class Iaa(Engine):
         return self._driver.revive()
 
     def close(self) -> None:
-        """Gives the queues back."""
+        """Gives the queues back. This instance binds none any more."""
+        self._is_closed = True
         if self._bus is None:
             for (device, queue), *_counts in self._driver.in_flight():
                 self._driver.unbind(device, queue)
