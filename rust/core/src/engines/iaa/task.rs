@@ -153,6 +153,9 @@ impl Message<'_> {
     pub fn begin(&mut self) -> Begun {
         let len = self.source.len();
         let form = self.form;
+        if !form.driver.is_enabled() {
+            return Begun::Done(Err(Trouble::NoDevice.into())); // also what would not need a device
+        }
         let is_tight = self.output.is_fixed() && self.output.capacity() < form.bound(len);
         if matches!(form.mode, Mode::ByN(_)) && self.compresses() && is_tight && len > 0 {
             return Begun::Done(self.aside());
