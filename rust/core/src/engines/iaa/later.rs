@@ -305,6 +305,10 @@ impl Later {
             let _ = thread.join(); // it cannot panic: it catches those of what it runs
         }
         self.abort();
+        while self.num() > 0 {
+            std::thread::yield_now(); // a caller who polls has some of them in hand
+            self.abort();
+        }
         lock(&self.state).is_stopping = false;
     }
 }

@@ -1,6 +1,6 @@
 //! A work queue as the driver has it: bound, counted, shared by all who have something under way in it.
 
-use super::modes::{Mode, Tables};
+use super::modes::{Mode, Own, Tables};
 use super::statistics::Counters;
 use super::trouble::Trouble;
 use crate::idxd::port::{Mapped, Mode as Sharing, Queue};
@@ -8,9 +8,13 @@ use crate::idxd::slots::Slots;
 use crate::idxd::wire::{Completion, Descriptor, decompress, flag, opcode, status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// How often a shared queue is asked before the caller is told that it is full (`enqcmds_retries` of the kernel).
 pub const ENQUEUE_TRIES: u32 = 64;
+
+/// How long a device has for doing nothing.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(20);
 
 /// See the head of this file. What is under way holds an `Arc` of it: it lasts, with its records, until that has ended.
 pub struct WorkQueue {
@@ -29,9 +33,9 @@ pub struct WorkQueue {
 
 impl WorkQueue {
     /// Maps what it needs and has the device build its tables.
-    pub fn bind(port: Arc<dyn Queue>, counters: Arc<Counters>) -> Result<Arc<Self>, Trouble> {
+    pub fn bind(port: Arc<dyn Queue>, counters: Arc<Counters>, own: &[Arc<Own>]) -> Result<Arc<Self>, Trouble> {
         let slots = Slots::new(&port).ok_or(Trouble::NoRoom)?;
-        let tables = Tables::new(&*port).ok_or(Trouble::NoRoom)?;
+        let tables = Tables::new(&*port, own).ok_or(Trouble::NoRoom)?;
         let queue = Arc::new(Self {
             port,
             counters,
@@ -76,11 +80,26 @@ impl WorkQueue {
         self.tables.addr(mode, compresses)
     }
 
+    /// Whether its device does anything at all: a NOOP comes back.
+    pub fn answers(self: &Arc<Self>) -> bool {
+        let until = Instant::now() + ANSWERS_WITHIN;
+        let Ok(mut flight) = self.send_anyway(Descriptor::new(opcode::NOOP, 0), false) else { return false };
+        loop {
+            if let Some(record) = flight.look() {
+                return record.status == status::SUCCESS;
+            }
+            if !flight.help() && Instant::now() >= until {
+                return false;
+            }
+        }
+    }
+
     /// Sends one descriptor. Its completion comes to a record of this queue's.
     pub fn send(self: &Arc<Self>, descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
-        if !self.is_open() {
-            return Err(Trouble::NoDevice);
-        }
+        if self.is_open() { self.send_anyway(descriptor, wants_interrupt) } else { Err(Trouble::NoDevice) }
+    }
+
+    fn send_anyway(self: &Arc<Self>, descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
         let slot = self.slots.take().ok_or(Trouble::NoSlot)?;
         match self.put(slot, descriptor, wants_interrupt) {
             Ok(()) => Ok(Flight { queue: Arc::clone(self), slot, state: State::Out }),
@@ -95,7 +114,7 @@ impl WorkQueue {
     fn put(&self, slot: usize, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
         descriptor.completion_addr = self.slots.addr(slot);
         descriptor.pasid_priv = self.port.info().pasid & 0x000f_ffff;
-        descriptor.flags_opcode |= flag::CRAV | flag::RCR | flag::CC;
+        descriptor.flags_opcode |= flag::CRAV | flag::RCR;
         if wants_interrupt {
             descriptor.flags_opcode |= flag::RCI;
             descriptor.int_handle = self.port.interrupt_handle();
@@ -123,7 +142,8 @@ impl WorkQueue {
     /// Without it canned streams are decompressed in software.
     fn read_canned_header(self: &Arc<Self>) {
         let Some(header) = self.tables.canned_header() else { return };
-        let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP | flag::AECS_RW_TOGGLE);
+        let mut descriptor =
+            Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP | flag::AECS_RW_TOGGLE | flag::CC);
         descriptor.codec_flags = decompress::ENABLE | decompress::SUPPRESS_OUTPUT;
         (descriptor.src1_addr, descriptor.src1_size) = (header.addr, header.len);
         (descriptor.src2_addr, descriptor.src2_size) = (header.state, self.port.info().abilities.state_len);

@@ -266,18 +266,18 @@ impl Form {
         let (mut descriptor, needs_table) = match (compresses, self.mode) {
             (true, Mode::Dynamic) if !queue.port.info().abilities.header_gen => return Err(Trouble::Invalid(0).into()),
             (true, Mode::Dynamic) => {
-                let mut descriptor = Descriptor::new(opcode::COMPRESS, 0);
+                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::CC);
                 descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB | compress::GEN_HDR_1_PASS;
                 (descriptor, false)
             }
             (true, _) => {
-                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS);
+                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS | flag::CC);
                 descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB;
                 descriptor.src2_size = crate::idxd::aecs::COMPRESS_SIZE as u32;
                 (descriptor, true)
             }
             (false, mode) => {
-                let flags = if mode.is_canned() { flag::RD_SRC2_AECS } else { 0 };
+                let flags = if mode.is_canned() { flag::RD_SRC2_AECS | flag::CC } else { flag::CC };
                 let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
                 descriptor.codec_flags =
                     decompress::ENABLE | decompress::FLUSH_OUTPUT | decompress::CHECK_FOR_EOB | decompress::STOP_ON_EOB;
@@ -463,7 +463,7 @@ impl Task {
     ) -> Result<(), Trouble> {
         let part = self.parts.first_mut().ok_or(Trouble::Unverified)?;
         let mode = message.form.mode;
-        let flags = if mode.is_canned() { flag::RD_SRC2_AECS } else { 0 };
+        let flags = if mode.is_canned() { flag::RD_SRC2_AECS | flag::CC } else { flag::CC };
         let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
         descriptor.codec_flags = decompress::ENABLE
             | decompress::FLUSH_OUTPUT
