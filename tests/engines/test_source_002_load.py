@@ -1,4 +1,4 @@
-"""Hazards that were found while reading, as tests under load: queues and devices that leave, die and come back meanwhile.
+"""Hazards found while reading, as tests under load: queues and devices that leave, die and come back meanwhile.
 
 Whoever works checks each result; whoever disturbs does so many turns. Nothing waits for time to pass.
 """
@@ -10,6 +10,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import pytest
 from tests.engines.iaa import NOISE, PAGE, TEXT, Rig, compressed, decompressed, engine, finish, rig, run
@@ -119,7 +120,7 @@ def test_the_last_queue_leaves_under_load(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("how", ["dropped", "held"])
-def test_devices_die_and_live_again_under_load(mode: str, how: str) -> None:
+def test_devices_die_and_live_again_under_load(mode: str, how: Literal["dropped", "held"]) -> None:
     """What a device had when it died is done by another; late completions of a revived one touch nothing."""
     with rig(2, sync_mode=mode) as it:
         tfm = it.driver.tfm("deflate-iaa")
@@ -258,29 +259,23 @@ def test_a_dedicated_queue_is_never_overrun() -> None:
         assert queue["lost"] == 0
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_a_stuck_device_disables_the_driver_and_nobody_hangs(mode: str) -> None:
+def test_a_stuck_device_disables_the_driver_and_nobody_hangs() -> None:
     """Hazard 12: -ETIMEDOUT for those who were in it, -ENODEV for those who follow; a reset device serves again."""
-    with rig(sync_mode=mode, size=16) as it, acrypto.open(["software"]):
+    with rig() as it:
         it.driver.set_patience(1000, 1)
-        tfm = it.driver.tfm("deflate-iaa") if mode == "sync" else None
+        tfm = it.driver.tfm("deflate-iaa")
         for _turn in range(3):
-            if tfm is None:
-                break
             it.device.inject("stick", count=8)
-            ends: set[int] = set()
-            lock = threading.Lock()
+            ends: list[int] = []
 
-            def work(_worker: int, _turn: int, ends: set[int] = ends) -> None:
-                err, _packed = run(tfm, PAGE, 8192)
-                with lock:
-                    ends.add(err)
+            def work(_worker: int, _turn: int, ends: list[int] = ends) -> None:
+                ends.append(run(tfm, PAGE, 8192)[0])
 
             with working(work):
                 while it.driver.enabled:
-                    pass
+                    run(tfm, TEXT, 100)
                 assert run(tfm, TEXT, 100)[0] == -errno.ENODEV
-            assert ends <= {0, -errno.ETIMEDOUT, -errno.ENODEV}
+            assert set(ends) <= {0, -errno.ETIMEDOUT, -errno.ENODEV}
             it.unbind_all()
             it.device.reset()
             it.device.calm()
@@ -292,7 +287,7 @@ def test_a_stuck_device_disables_the_driver_and_nobody_hangs(mode: str) -> None:
 def test_containers_under_load_while_queues_leave() -> None:
     """Hazard 10 in motion: parts in several queues, one of which goes; the whole is right or begun again."""
     data = PAGE * 3 + NOISE
-    with rig(2, size=8, verify=False) as it:
+    with rig(2, size=64, verify=False) as it:  # entries for the parts of all workers at once
         tfm = it.driver.tfm("deflate-iaa-canned-by_16")
 
         def work(_worker: int, turn: int) -> None:
@@ -305,5 +300,5 @@ def test_containers_under_load_while_queues_leave() -> None:
                 device = it.devices[turn % 2]
                 it.driver.unbind(int(device.name[3:]), 0)
                 device.disable_queue(0, abort=turn % 2 == 0)
-                it.bind(device, 0, size=8)
+                it.bind(device, 0, size=64)
         assert min(turns) > 0

@@ -1,4 +1,4 @@
-"""The IAA driver through the kernel's face: what the analysis of source 002 says of requests, and of batches of units."""
+"""The IAA driver through the kernel's face: what the analysis of source 002 says of requests, and of batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import pytest
 from tests.engines.iaa import NOISE, PAGE, engine
@@ -49,11 +50,10 @@ MODES = ("sync", "async", "async_irq")
 
 
 @contextmanager
-def booted(mode: str, profile: str = "2025", **settings: object) -> Iterator[tuple[Kernel, Iaa, Model]]:
+def booted(mode: str, profile: Literal["2025+", "v9-2023"] = "2025+") -> Iterator[tuple[Kernel, Iaa, Model]]:
     """A kernel over a layer with the driver in that mode, and software."""
-    with engine(sync_mode=mode, **settings) as (iaa, _bus, models), acrypto.open([iaa, "software"]) as layer:
-        profiles = {} if profile == "2025" else {"profile": profile}
-        with boot(layer, **profiles) as kernel:
+    with engine(sync_mode=mode) as (iaa, _bus, models), acrypto.open([iaa, "software"]) as layer:
+        with boot(layer, profile=profile) as kernel:
             yield kernel, iaa, models["iax1"]
 
 
@@ -162,7 +162,7 @@ def test_null_dst_brings_memory_in_the_older_profile(mode: str) -> None:
         acomp_request_free(req)
 
 
-def batch(tfm: CryptoAcomp, src: object, dst: Scatterlist, slen: int, unit: int, *, compress: bool = True) -> int:
+def batch(tfm: CryptoAcomp, src: Any, dst: Scatterlist, slen: int, unit: int, *, compress: bool = True) -> int:
     """One request of several units, waited for."""
     req = acomp_request_alloc(tfm)
     assert req is not None
