@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Most bytes of a message whose tables the device makes itself (the kernel's `PAGE_SIZE`).
 pub const DYNAMIC_MOST: usize = 4096;
 /// How often a message is begun again when the device that had it went away.
-const LOST_MOST: u32 = 8;
+const LOST_MOST: u32 = 100;
 
 /// Why a message has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -314,7 +314,7 @@ impl Task {
 
     /// Whether a device that has some of it has stopped answering.
     pub fn is_lost(&self) -> bool {
-        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(|flight| !flight.queue().port.is_alive())
+        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(Flight::is_lost)
     }
 
     /// What came of it, if everything is back; `message` is the one that it was begun with.
@@ -384,11 +384,10 @@ impl Task {
 
     /// Nobody will answer: another device, or an end. To be called when [`is_lost`](Self::is_lost) says so.
     pub fn begin_again(&mut self, message: &mut Message<'_>) -> Option<Ended> {
-        for flight in self.parts.iter().filter_map(|part| part.flight.as_ref()) {
-            if !flight.queue().port.is_alive() {
-                message.form.driver.lose(flight.queue());
-            }
-        }
+        let lost = self.parts.iter().filter_map(|part| part.flight.as_ref()).filter(|flight| flight.is_lost());
+        let lost: SmallVec<[Arc<WorkQueue>; 1]> = lost.map(|flight| Arc::clone(flight.queue())).collect();
+        self.parts.clear(); // which unmaps
+        lost.iter().for_each(|queue| message.form.driver.lose(queue));
         self.lost += 1;
         if self.lost > LOST_MOST {
             self.parts.clear();
