@@ -74,6 +74,7 @@ fn rig(mode: SyncMode, entries: usize) -> Rig {
     let capabilities = Capabilities {
         engines: ENGINES,
         max_transfer: 2 << 20,
+        threads: std::env::var("TH").map_or(1, |v| v.parse().unwrap()),
         ..Capabilities::default()
     };
     let device = Device::new(capabilities).unwrap();
@@ -123,7 +124,8 @@ fn pages(path: &str) -> Pages {
         let bits = recipe.write(page, &mut space).unwrap();
         space[..bits.div_ceil(8)].to_vec()
     };
-    let pages = bytes.as_chunks::<PAGE>().0;
+    let len = std::env::var("LEN").map_or(PAGE, |v| v.parse().unwrap());
+    let pages: Vec<&[u8]> = bytes.chunks(PAGE).map(|p| &p[..len]).collect();
     let packed = pages.iter().map(|page| Source::from(pack(page))).collect();
     let plain = pages.iter().map(|page| Source::from(page.to_vec())).collect();
     Pages { plain, packed }
