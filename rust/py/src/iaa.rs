@@ -6,6 +6,7 @@ use crate::error::{OrRaise, raise};
 use crate::idxd::IdxdQueue;
 use crate::port::lock;
 use acrypto_core::alg::Direction;
+use acrypto_core::alg::huffman::Lengths;
 use acrypto_core::buffer::{Output, Pool, Source};
 use acrypto_core::engine::intern;
 use acrypto_core::engines::iaa::driver::{Driver, SyncMode};
@@ -151,6 +152,23 @@ impl IaaDriver {
         queues.iter().map(|queue| (queue.id(), queue.in_flight(), queue.slots.num_free())).collect()
     }
 
+    /// Adds a way to compress, by the lengths of 286 codes of literals and lengths and of 30 of distances.
+    fn add_compression_mode(&self, name: &str, literals: Vec<u8>, distances: Vec<u8>) -> PyResult<()> {
+        let (Ok(literals), Ok(distances)) = (literals.try_into(), distances.try_into()) else {
+            return Err(os_error(Trouble::Wrong));
+        };
+        self.driver.add_mode(name, &Lengths { literals, distances }).map_err(os_error)
+    }
+
+    fn remove_compression_mode(&self, name: &str) -> PyResult<()> {
+        self.driver.remove_mode(name).map_err(os_error)
+    }
+
+    #[getter]
+    fn compression_modes(&self) -> Vec<&'static str> {
+        self.driver.modes()
+    }
+
     fn global_stats(&self) -> String {
         self.driver.statistics.global_stats()
     }
@@ -170,7 +188,8 @@ impl IaaDriver {
     /// What one message after the other can be run through, with the settings that are in force now.
     #[pyo3(signature = (name, parameters=None))]
     fn tfm(&self, py: Python<'_>, name: &str, parameters: Option<&Bound<'_, PyDict>>) -> PyResult<IaaTfm> {
-        let mode = mode_of(name).ok_or_else(|| PyOSError::new_err((2, format!("no driver is called {name:?}"))))?;
+        let mode = mode_of(&self.driver, name)
+            .ok_or_else(|| PyOSError::new_err((2, format!("no driver is called {name:?}"))))?;
         if !self.driver.is_registered() {
             return Err(PyOSError::new_err((2, format!("{name} is there from the first work queue on"))));
         }
@@ -260,7 +279,7 @@ impl IaaRequest {
         let mut message = self.message(&inner.source, &mut inner.output);
         let is_sync = self.is_null || self.form.settings.sync_mode == SyncMode::Sync;
         let ended = if is_sync {
-            self.form.finish(&mut message)
+            self.form.finish_as_kernel(&mut message)
         } else {
             match self.form.begin(&mut message) {
                 Begun::Going(task) => {

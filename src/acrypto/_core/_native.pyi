@@ -2048,6 +2048,25 @@ class IaaDriver:
     def in_flight(self) -> list[tuple[tuple[int, int], int, int]]:
         """Of each bound queue: device and queue, descriptors under way, free completion records."""
 
+    def add_compression_mode(self, name: str, literals: Sequence[int], distances: Sequence[int]) -> None:
+        """Adds a way to compress, `deflate-iaa-NAME`: every stream brings its codes, so that any inflater reads it.
+
+        Three modes at most: of `fixed`, `dynamic` and `canned` one must have been removed.
+
+        Args:
+            name: letters, digits and `_`, 32 at most.
+            literals: the lengths of 286 codes of literals and lengths, 0 to 15; 0 for none.
+            distances: the lengths of 30 codes of distances.
+
+        Raises:
+            OSError: EBUSY, a queue is bound; EINVAL, the name is taken, there is no room, or these are no codes.
+        """
+
+    def remove_compression_mode(self, name: str) -> None:
+        """Takes one away; EBUSY while a queue is bound, EINVAL if there is none."""
+
+    @property
+    def compression_modes(self) -> list[str]: ...
     def global_stats(self) -> str: ...
     def wq_stats(self) -> str: ...
     def reset_stats(self) -> None: ...

@@ -82,6 +82,13 @@ impl Slots {
         None
     }
 
+    /// Clears the status of one that the caller has, for the next descriptor.
+    pub fn clear(&self, slot: usize) {
+        if let Some(status) = self.status(slot) {
+            status.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Gives back one that the device has written, or was never told of.
     pub fn give(&self, slot: usize) {
         if let Some(word) = self.free.get(slot / BITS) {

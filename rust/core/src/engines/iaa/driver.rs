@@ -5,11 +5,13 @@
 //! disabled, and what exists keeps those that it was made with. Each coming and going of a queue makes all CPUs' tables
 //! anew.
 
+use super::modes::{Mode, Modes};
 use super::queue::WorkQueue;
 use super::statistics::Statistics;
 use super::table::{Mapping, Plan, Tables, Topology};
 use super::trouble::Trouble;
 use crate::alg::Direction;
+use crate::alg::huffman::Lengths;
 use crate::idxd::port::Queue;
 use crate::sync::lock_std as lock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -73,9 +75,12 @@ pub struct Driver {
     epoch: AtomicU64,
     /// Why it disabled itself.
     trouble: Mutex<Option<&'static str>>,
+    modes: Mutex<Modes>,
     pub statistics: Statistics,
 }
 
+/// How often tables are looked into that hold queues which have just gone.
+const NEXT_TRIES: u32 = 8;
 /// Linux's limit of looks.
 const POLL_LIMIT: u32 = 1_000_000;
 /// Shorter than the layer waits for what is lost; longer than any process is kept from running by others.
@@ -94,6 +99,7 @@ impl Driver {
             poll_ns: AtomicU64::new(POLL_TIME.as_nanos() as u64),
             epoch: AtomicU64::new(0),
             trouble: Mutex::default(),
+            modes: Mutex::default(),
             statistics: Statistics::default(),
         }
     }
@@ -106,8 +112,9 @@ impl Driver {
         if known.as_ref().is_some_and(|device| device.queues.iter().any(|queue| queue.id().1 == queue_id)) {
             return Err(Trouble::Busy);
         }
+        let own = lock(&self.modes).own();
         let counters = self.statistics.add_queue(device_id, &port.info().name);
-        let queue = match WorkQueue::bind(port, Arc::clone(&counters)) {
+        let queue = match WorkQueue::bind(port, Arc::clone(&counters), &own) {
             Ok(queue) => queue,
             Err(trouble) => {
                 self.statistics.remove_queue(&counters);
@@ -134,13 +141,14 @@ impl Driver {
             return Err(Trouble::NoDevice);
         };
         let queue = device.queues.remove(index);
-        queue.leave();
         self.statistics.remove_queue(&queue.counters);
         state.devices.retain(|device| !device.queues.is_empty());
         if state.devices.is_empty() {
             self.is_enabled.store(false, Ordering::Release);
         }
+        // Out of the tables first: who gets it from there then finds it open, or is late and takes another.
         self.rebalance(&mut state);
+        queue.leave();
         Ok(queue)
     }
 
@@ -166,15 +174,15 @@ impl Driver {
         self.rebalance(&mut state);
     }
 
-    /// Takes up queues again whose device answers again. Whether any queue answers.
+    /// Takes up queues again whose device answers again, each of which is asked. Whether any queue answers.
     pub fn revive(&self) -> bool {
         let mut state = lock(&self.state);
         let queues: Vec<_> = state.devices.iter().flat_map(|device| device.queues.iter().map(Arc::clone)).collect();
         let mut any = false;
         for queue in queues {
-            let is_alive = queue.port.is_alive();
-            any |= is_alive;
-            queue.set_lost(!is_alive);
+            let answers = queue.port.is_alive() && queue.answers();
+            any |= answers;
+            queue.set_lost(!answers);
         }
         self.rebalance(&mut state);
         if any {
@@ -188,6 +196,32 @@ impl Driver {
     pub fn disable(&self, why: &'static str) {
         self.is_enabled.store(false, Ordering::Release);
         *lock(&self.trouble) = Some(why);
+    }
+
+    /// Adds a way to compress, by the lengths of its codes: `-EBUSY` while a queue is bound, `-EINVAL` for what cannot be.
+    pub fn add_mode(&self, name: &str, lengths: &Lengths) -> Result<(), Trouble> {
+        let state = lock(&self.state);
+        if !state.devices.is_empty() {
+            return Err(Trouble::Busy);
+        }
+        lock(&self.modes).add(name, lengths)
+    }
+
+    /// Takes one away, likewise.
+    pub fn remove_mode(&self, name: &str) -> Result<(), Trouble> {
+        let state = lock(&self.state);
+        if !state.devices.is_empty() {
+            return Err(Trouble::Busy);
+        }
+        lock(&self.modes).remove(name)
+    }
+
+    pub fn modes(&self) -> Vec<&'static str> {
+        lock(&self.modes).names()
+    }
+
+    pub fn has_mode(&self, mode: Mode) -> bool {
+        lock(&self.modes).has(mode)
     }
 
     /// Why it disabled itself, if it did.
@@ -206,10 +240,16 @@ impl Driver {
 
     /// The queue for the calling thread's next request.
     pub fn next(&self, direction: Direction) -> Result<Arc<WorkQueue>, Trouble> {
-        if !self.is_enabled() {
-            return Err(Trouble::NoDevice);
+        for _ in 0..NEXT_TRIES {
+            if !self.is_enabled() {
+                return Err(Trouble::NoDevice);
+            }
+            if let Some(queue) = self.tables.next(direction).filter(|queue| queue.is_open()) {
+                return Ok(queue);
+            }
+            drop(lock(&self.state)); // one has just been lost; whoever noticed is making the tables anew
         }
-        self.tables.next(direction).filter(|queue| queue.is_open()).ok_or(Trouble::NoDevice)
+        Err(Trouble::NoDevice)
     }
 
     /// All bound queues, and how often that changed.

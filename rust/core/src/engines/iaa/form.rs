@@ -52,7 +52,7 @@ impl Form {
         let software = match mode {
             Mode::Canned | Mode::ByN(_) => alg::compile("deflate-canned", &Params::default()),
             Mode::Fixed => alg::compile("deflate", &Params { strategy: Some("fixed".into()), ..Params::default() }),
-            Mode::Dynamic => alg::compile("deflate", &Params { level: Some(1), ..Params::default() }),
+            Mode::Dynamic | Mode::Own(_) => alg::compile("deflate", &Params { level: Some(1), ..Params::default() }),
         }?;
         let (settings, max_transfer) = (driver.settings(), driver.max_transfer());
         Ok(Self { driver: Arc::clone(driver), mode, settings, max_transfer, name, software })
@@ -64,7 +64,7 @@ impl Form {
         match self.mode {
             Mode::Fixed => len + len / 8 + 16,
             Mode::Canned => len + len / 8 * 3 + 16,
-            Mode::Dynamic => len + len / 8 * 7 + 512,
+            Mode::Dynamic | Mode::Own(_) => len + len / 8 * 7 + 512,
             Mode::ByN(num) => (len + len / 8 * 3 + 64).next_multiple_of(8) + num as usize * 32,
         }
     }
@@ -120,8 +120,33 @@ impl Form {
         self.software(Direction::Decompress, source, output, *max_output).map_err(Failure::Status)
     }
 
+    /// Begins, and waits for as long as its entries are others': they come back, or their device is stuck.
+    fn begin_patiently(&self, message: &mut Message<'_>) -> Begun {
+        let mut patience = self.driver.patience();
+        loop {
+            match message.begin() {
+                Begun::Busy | Begun::Done(Err(Failure::Trouble(Trouble::Again | Trouble::NoRoom, _))) => {}
+                begun => return begun,
+            }
+            if patience.is_over() {
+                return Begun::Done(Err(Trouble::NoSlot.into()));
+            }
+            let queue = self.driver.next(message.direction);
+            super::queue::pause(patience.looks(), queue.is_ok_and(|queue| queue.port.help()));
+        }
+    }
+
     /// One message on this thread, to its end.
     pub fn finish(&self, message: &mut Message<'_>) -> Ended {
+        match self.begin_patiently(message) {
+            Begun::Done(ended) => ended,
+            Begun::Busy => self.refused(message),
+            Begun::Going(mut task) => self.wait(&mut task, message),
+        }
+    }
+
+    /// The same with the kernel's patience: after so many tries for an entry it is refused, or done in software.
+    pub fn finish_as_kernel(&self, message: &mut Message<'_>) -> Ended {
         match self.begin(message) {
             Begun::Done(ended) => ended,
             Begun::Busy => self.refused(message),
@@ -227,7 +252,7 @@ impl Transform for Form {
                 turns = 0;
             } else {
                 turns += 1;
-                let helped = under_way.front().is_some_and(|(_, task, _)| task.help());
+                let helped = under_way.iter().any(|(_, task, _)| task.help());
                 super::queue::pause(turns, helped);
             }
         }

@@ -148,7 +148,7 @@ impl Waiting {
 
     /// Lends this thread to a model that has work of it.
     fn help(&self) -> bool {
-        self.open.first().is_some_and(|(_, task, _)| task.help())
+        self.open.iter().any(|(_, task, _)| task.help())
     }
 }
 
@@ -223,7 +223,7 @@ impl Later {
             }
         }
         if !has_moved {
-            has_moved = all.front().is_some_and(Waiting::help);
+            has_moved = all.iter().any(Waiting::help);
         }
         let mut state = lock(&self.state);
         state.num -= ended;
@@ -305,6 +305,10 @@ impl Later {
             let _ = thread.join(); // it cannot panic: it catches those of what it runs
         }
         self.abort();
+        while self.num() > 0 {
+            std::thread::yield_now(); // a caller who polls has some of them in hand
+            self.abort();
+        }
         lock(&self.state).is_stopping = false;
     }
 }

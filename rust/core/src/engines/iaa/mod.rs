@@ -31,11 +31,13 @@ pub mod trouble;
 use driver::{Driver, SyncMode};
 use form::Form;
 use later::{Later, form_of, is_later};
-use modes::Mode;
+use modes::{CANNED_NAME, DYNAMIC_NAME, FIXED_NAME, Mode};
 
 /// The kernel's: more than any software's.
 pub const PRIORITY: i32 = 300;
 pub const PRIORITY_DYNAMIC: i32 = 301;
+/// Whoever adds codes of their own asks for them by name.
+pub const PRIORITY_OWN: i32 = 50;
 /// The numbers of parts that have an offer of their own; the driver takes any from 1 to 64.
 pub const OFFERED_PARTS: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
 
@@ -73,13 +75,25 @@ pub fn modes() -> Vec<(Mode, String, String, i32)> {
     plain.into_iter().map(|(mode, name, driver, bid)| (mode, name.into(), driver.into(), bid)).chain(parts).collect()
 }
 
-/// The mode of a driver's name; of any number of parts.
-pub fn mode_of(driver: &str) -> Option<Mode> {
-    if let Some((mode, ..)) = modes().into_iter().find(|(_, _, name, _)| name == driver) {
-        return Some(mode);
+/// The mode of a driver's name, if the driver has it; of any number of parts.
+pub fn mode_of(driver: &Driver, name: &str) -> Option<Mode> {
+    let own = || driver.modes().into_iter().map(Mode::Own).find(|mode| own_name(*mode).is_some_and(|own| own == name));
+    let known = modes().into_iter().find(|(_, _, known, _)| known == name).map(|(mode, ..)| mode);
+    let parts = || {
+        let num: u32 = name.strip_prefix("deflate-iaa-canned-by_")?.parse().ok()?;
+        by_n::check(u64::from(num)).ok().map(|_| Mode::ByN(num))
+    };
+    known.or_else(parts).or_else(own).filter(|mode| driver.has_mode(*mode))
+}
+
+/// The driver's name of a mode of somebody's own.
+fn own_name(mode: Mode) -> Option<String> {
+    match mode {
+        Mode::Own(name) if ![FIXED_NAME, DYNAMIC_NAME, CANNED_NAME].contains(&name) => {
+            Some(format!("deflate-iaa-{name}"))
+        }
+        _ => None,
     }
-    let num: u32 = driver.strip_prefix("deflate-iaa-canned-by_")?.parse().ok()?;
-    by_n::check(u64::from(num)).ok().map(|_| Mode::ByN(num))
 }
 
 impl Engine for Iaa {
@@ -94,7 +108,13 @@ impl Engine for Iaa {
         }
         let has_header_gen = self.driver.has_header_gen();
         let max_bytes = self.driver.max_transfer();
-        let is_there = |mode: &Mode| *mode != Mode::Dynamic || has_header_gen;
+        let is_there = |mode: &Mode| self.driver.has_mode(*mode) && (*mode != Mode::Dynamic || has_header_gen);
+        let own = self
+            .driver
+            .modes()
+            .into_iter()
+            .map(Mode::Own)
+            .filter_map(|mode| own_name(mode).map(|name| (mode, "deflate".to_owned(), name, PRIORITY_OWN)));
         let offer = |(_, name, driver, priority): (Mode, String, String, i32)| {
             let algorithm = Algorithm {
                 name: intern(&name),
@@ -107,12 +127,12 @@ impl Engine for Iaa {
             let limits = Limits { max_bytes, ..Limits::default() };
             Offer { limits, ..Offer::of(&algorithm, driver, priority) }
         };
-        modes().into_iter().filter(|(mode, ..)| is_there(mode)).map(offer).collect()
+        modes().into_iter().chain(own).filter(|(mode, ..)| is_there(mode)).map(offer).collect()
     }
 
     fn compile(&self, offer: &Offer, params: &Params) -> Outcome<Arc<dyn Transform>> {
         let missing = || Status::usage(format!("iaa has no driver called {:?}", offer.driver));
-        let mode = mode_of(&offer.driver).ok_or_else(missing)?;
+        let mode = mode_of(&self.driver, &offer.driver).ok_or_else(missing)?;
         Ok(Arc::new(Form::new(&self.driver, mode, intern(&offer.driver), params)?))
     }
 
@@ -127,10 +147,6 @@ impl Engine for Iaa {
 
     fn completes_later(&self) -> bool {
         !self.runs_inline()
-    }
-
-    fn may_lose(&self) -> bool {
-        true
     }
 
     fn parallel(&self, workers: usize) -> usize {

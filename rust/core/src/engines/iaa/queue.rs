@@ -1,6 +1,6 @@
 //! A work queue as the driver has it: bound, counted, shared by all who have something under way in it.
 
-use super::modes::{Mode, Tables};
+use super::modes::{Mode, Own, Tables};
 use super::statistics::Counters;
 use super::trouble::Trouble;
 use crate::idxd::port::{Mapped, Mode as Sharing, Queue};
@@ -8,9 +8,13 @@ use crate::idxd::slots::Slots;
 use crate::idxd::wire::{Completion, Descriptor, decompress, flag, opcode, status};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// How often a shared queue is asked before the caller is told that it is full (`enqcmds_retries` of the kernel).
 pub const ENQUEUE_TRIES: u32 = 64;
+
+/// How long a device has for doing nothing.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(20);
 
 /// See the head of this file. What is under way holds an `Arc` of it: it lasts, with its records, until that has ended.
 pub struct WorkQueue {
@@ -29,9 +33,9 @@ pub struct WorkQueue {
 
 impl WorkQueue {
     /// Maps what it needs and has the device build its tables.
-    pub fn bind(port: Arc<dyn Queue>, counters: Arc<Counters>) -> Result<Arc<Self>, Trouble> {
+    pub fn bind(port: Arc<dyn Queue>, counters: Arc<Counters>, own: &[Arc<Own>]) -> Result<Arc<Self>, Trouble> {
         let slots = Slots::new(&port).ok_or(Trouble::NoRoom)?;
-        let tables = Tables::new(&*port).ok_or(Trouble::NoRoom)?;
+        let tables = Tables::new(&*port, own).ok_or(Trouble::NoRoom)?;
         let queue = Arc::new(Self {
             port,
             counters,
@@ -76,15 +80,41 @@ impl WorkQueue {
         self.tables.addr(mode, compresses)
     }
 
-    /// Sends one descriptor. Its completion comes to a record of this queue's.
-    pub fn send(self: &Arc<Self>, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
-        if !self.is_open() {
-            return Err(Trouble::NoDevice);
+    /// Whether its device does anything at all: a NOOP comes back.
+    pub fn answers(self: &Arc<Self>) -> bool {
+        let until = Instant::now() + ANSWERS_WITHIN;
+        let Ok(mut flight) = self.send_anyway(Descriptor::new(opcode::NOOP, 0), false) else { return false };
+        loop {
+            if let Some(record) = flight.look() {
+                return record.status == status::SUCCESS;
+            }
+            if !flight.help() && Instant::now() >= until {
+                return false;
+            }
         }
+    }
+
+    /// Sends one descriptor. Its completion comes to a record of this queue's.
+    pub fn send(self: &Arc<Self>, descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
+        if self.is_open() { self.send_anyway(descriptor, wants_interrupt) } else { Err(Trouble::NoDevice) }
+    }
+
+    fn send_anyway(self: &Arc<Self>, descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
         let slot = self.slots.take().ok_or(Trouble::NoSlot)?;
+        match self.put(slot, descriptor, wants_interrupt) {
+            Ok(()) => Ok(Flight { queue: Arc::clone(self), slot, state: State::Out }),
+            Err(trouble) => {
+                self.slots.give(slot);
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Into the portal, with a record that the caller has.
+    fn put(&self, slot: usize, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
         descriptor.completion_addr = self.slots.addr(slot);
         descriptor.pasid_priv = self.port.info().pasid & 0x000f_ffff;
-        descriptor.flags_opcode |= flag::CRAV | flag::RCR | flag::CC;
+        descriptor.flags_opcode |= flag::CRAV | flag::RCR;
         if wants_interrupt {
             descriptor.flags_opcode |= flag::RCI;
             descriptor.int_handle = self.port.interrupt_handle();
@@ -95,7 +125,6 @@ impl WorkQueue {
                 let mut tries = 1;
                 while !self.port.enqueue(&descriptor) {
                     if tries == ENQUEUE_TRIES || !self.port.is_alive() {
-                        self.slots.give(slot);
                         return Err(Trouble::Again);
                     }
                     tries += 1;
@@ -106,14 +135,15 @@ impl WorkQueue {
             }
         }
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ok(Flight { queue: Arc::clone(self), slot, is_done: false })
+        Ok(())
     }
 
     /// Has the device read the header that canned streams leave out, so that its state can be loaded for each of them.
     /// Without it canned streams are decompressed in software.
     fn read_canned_header(self: &Arc<Self>) {
         let Some(header) = self.tables.canned_header() else { return };
-        let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP | flag::AECS_RW_TOGGLE);
+        let mut descriptor =
+            Descriptor::new(opcode::DECOMPRESS, flag::WR_SRC2_AECS_COMP | flag::AECS_RW_TOGGLE | flag::CC);
         descriptor.codec_flags = decompress::ENABLE | decompress::SUPPRESS_OUTPUT;
         (descriptor.src1_addr, descriptor.src1_size) = (header.addr, header.len);
         (descriptor.src2_addr, descriptor.src2_size) = (header.state, self.port.info().abilities.state_len);
@@ -137,7 +167,17 @@ impl WorkQueue {
 pub struct Flight {
     queue: Arc<WorkQueue>,
     slot: usize,
-    is_done: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The device has it.
+    Out,
+    /// It came back, and its record is still ours.
+    Kept,
+    /// It came back, and its record is somebody else's.
+    Done,
 }
 
 impl Flight {
@@ -148,14 +188,33 @@ impl Flight {
     /// What came back, once it has. Afterwards nothing does.
     #[inline]
     pub fn look(&mut self) -> Option<Completion> {
-        if self.is_done {
+        let record = self.look_and_keep()?;
+        self.state = State::Done;
+        self.queue.slots.give(self.slot);
+        Some(record)
+    }
+
+    /// The same, and keeps the place in the queue for a second descriptor.
+    #[inline]
+    pub fn look_and_keep(&mut self) -> Option<Completion> {
+        if self.state != State::Out {
             return None;
         }
         let record = self.queue.slots.look(self.slot)?;
-        self.is_done = true;
-        self.queue.slots.give(self.slot);
+        self.state = State::Kept;
         self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
         Some(record)
+    }
+
+    /// Sends a second descriptor to the same record: who has one needs no other, and so waits for nobody.
+    pub fn send_again(&mut self, descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
+        if self.state != State::Kept {
+            return Err(Trouble::NoSlot);
+        }
+        self.queue.slots.clear(self.slot);
+        self.queue.put(self.slot, descriptor, wants_interrupt)?;
+        self.state = State::Out;
+        Ok(())
     }
 
     /// Lends this thread to the model, if it is one.
@@ -178,10 +237,14 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if !self.is_done {
-            self.queue.port.forsake();
-            self.queue.slots.leave(self.slot);
-            self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
+        match self.state {
+            State::Out => {
+                self.queue.port.forsake();
+                self.queue.slots.leave(self.slot);
+                self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
+            }
+            State::Kept => self.queue.slots.give(self.slot),
+            State::Done => {}
         }
     }
 }

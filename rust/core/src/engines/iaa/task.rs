@@ -76,20 +76,6 @@ struct Part {
     target: Mapped,
 }
 
-/// Looks at parts that are out, to have their entries for more; whether some are out still, or came back just now.
-fn has_open(parts: &mut [Part]) -> bool {
-    let mut has_open = false;
-    for part in parts {
-        if part.record.is_none()
-            && let Some(flight) = &mut part.flight
-        {
-            part.record = flight.look();
-            has_open = true;
-        }
-    }
-    has_open
-}
-
 enum Step {
     Compress,
     /// What came out is read back.
@@ -98,11 +84,11 @@ enum Step {
         crc: u32,
     },
     Decompress,
-    /// The parts of a container, and where each one's result goes.
-    Parts {
-        places: Box<Parts>,
-        compresses: bool,
-    },
+    /// The parts of a container: where each one's source is, and its result goes. Those that found no entry of a queue
+    /// follow the others.
+    Parts(Box<(Parts, Parts)>),
+    /// Nothing is out: it is begun again when a queue has an entry.
+    Again,
 }
 
 /// See the head of this file.
@@ -114,7 +100,9 @@ pub struct Task {
     max_output: u64,
     lost: u32,
     /// A message in several pieces, put together: the device wants one.
-    _gathered: Option<Vec<u8>>,
+    gathered: Option<Vec<u8>>,
+    /// Where the result goes, as an address: nothing is done with it but to map it.
+    target: usize,
 }
 
 /// The message in one piece.
@@ -211,17 +199,16 @@ impl Message<'_> {
     }
 
     fn start(&mut self, capacity: usize) -> Result<Task, Failure> {
-        let queue = self.form.driver.next(self.direction)?;
         let (target, capacity) = self.space(capacity);
         if capacity == 0 {
             return Err(Failure::Trouble(if self.compresses() { Trouble::TooBig } else { Trouble::NoRoom }, 0));
         }
         let mut gathered = None;
         let bytes = whole(self.source, &mut gathered);
-        let part = self.form.send(&queue, self.direction, bytes, target, capacity)?;
+        let part = self.form.send_next(self.direction, bytes, target, capacity)?;
         let step = if self.compresses() { Step::Compress } else { Step::Decompress };
         let (max_output, parts) = (self.max_output, SmallVec::from_buf([part]));
-        Ok(Task { step, parts, capacity, max_output, lost: 0, _gathered: gathered })
+        Ok(Task { step, parts, capacity, max_output, lost: 0, gathered, target: target.expose_provenance() })
     }
 
     fn start_parts(&mut self, num: u32, capacity: usize) -> Result<Task, Failure> {
@@ -243,30 +230,28 @@ impl Message<'_> {
             let places = by_n::room(capacity, stretches.num()).map_err(damaged)?;
             (stretches, places)
         };
-        let mut parts: SmallVec<[Part; 1]> = SmallVec::new();
-        for (stretch, place) in stretches.iter().zip(places.iter()) {
-            let piece = bytes.get(stretch).unwrap_or(&[]);
-            // What a part is written to lies inside the space: `places` and `room` are made of its size.
-            let to = target.wrapping_add(place.start);
-            let part = loop {
-                let queue = self.form.driver.next(self.direction)?;
-                match self.form.send(&queue, self.direction, piece, to, place.len()) {
-                    Err(Failure::Trouble(Trouble::NoSlot, _)) if queue.port.is_alive() && has_open(&mut parts) => {
-                        if !queue.port.help() {
-                            std::thread::yield_now();
-                        }
-                    }
-                    sent => break sent?,
-                }
-            };
-            parts.push(part);
-        }
-        let (max_output, step) = (self.max_output, Step::Parts { places: Box::new(places), compresses });
-        Ok(Task { step, parts, capacity, max_output, lost: 0, _gathered: gathered })
+        let (max_output, step) = (self.max_output, Step::Parts(Box::new((stretches, places))));
+        let target = target.expose_provenance();
+        let mut task = Task { step, parts: SmallVec::new(), capacity, max_output, lost: 0, gathered, target };
+        task.send_parts(self)?;
+        if task.parts.is_empty() { Err(Trouble::NoSlot.into()) } else { Ok(task) }
     }
 }
 
 impl Form {
+    /// Sends one message to the next queue that takes it.
+    fn send_next(&self, direction: Direction, bytes: &[u8], target: *mut u8, capacity: usize) -> Result<Part, Failure> {
+        let mut tries = 0;
+        loop {
+            let queue = self.driver.next(direction)?;
+            match self.send(&queue, direction, bytes, target, capacity) {
+                // It went between; the others are still there.
+                Err(Failure::Trouble(Trouble::NoDevice, _)) if tries < LOST_MOST => tries += 1,
+                result => return result,
+            }
+        }
+    }
+
     /// Maps one message's memory and sends its descriptor.
     #[allow(unsafe_code)]
     fn send(
@@ -281,18 +266,18 @@ impl Form {
         let (mut descriptor, needs_table) = match (compresses, self.mode) {
             (true, Mode::Dynamic) if !queue.port.info().abilities.header_gen => return Err(Trouble::Invalid(0).into()),
             (true, Mode::Dynamic) => {
-                let mut descriptor = Descriptor::new(opcode::COMPRESS, 0);
+                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::CC);
                 descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB | compress::GEN_HDR_1_PASS;
                 (descriptor, false)
             }
             (true, _) => {
-                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS);
+                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS | flag::CC);
                 descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB;
                 descriptor.src2_size = crate::idxd::aecs::COMPRESS_SIZE as u32;
                 (descriptor, true)
             }
             (false, mode) => {
-                let flags = if mode.is_canned() { flag::RD_SRC2_AECS } else { 0 };
+                let flags = if mode.is_canned() { flag::RD_SRC2_AECS | flag::CC } else { flag::CC };
                 let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
                 descriptor.codec_flags =
                     decompress::ENABLE | decompress::FLUSH_OUTPUT | decompress::CHECK_FOR_EOB | decompress::STOP_ON_EOB;
@@ -331,16 +316,66 @@ impl Task {
 
     /// What came of it, if everything is back; `message` is the one that it was begun with.
     pub fn look(&mut self, message: &mut Message<'_>) -> Option<Ended> {
+        let keeps = matches!(self.step, Step::Compress) && message.form.settings.verify;
+        let mut is_back = true;
         for part in &mut self.parts {
             if part.record.is_none() {
-                part.record = Some(part.flight.as_mut()?.look()?);
+                let flight = part.flight.as_mut();
+                part.record = flight.and_then(|flight| if keeps { flight.look_and_keep() } else { flight.look() });
+                is_back &= part.record.is_some();
             }
         }
-        match self.step {
+        match &self.step {
+            Step::Parts(sides) if self.parts.len() < sides.0.num() => match self.send_parts(message) {
+                Ok(()) => None,
+                Err(failure) => {
+                    self.parts.clear();
+                    Some(Err(failure))
+                }
+            },
+            _ if !is_back => None,
             Step::Compress => self.compressed(message),
-            Step::Verify { len, crc } => Some(self.verified(message, len, crc)),
+            Step::Verify { len, crc } => {
+                let (len, crc) = (*len, *crc);
+                Some(self.verified(message, len, crc))
+            }
             Step::Decompress => self.decompressed(message),
-            Step::Parts { .. } => self.parted(message),
+            Step::Parts(_) => self.parted(message),
+            Step::Again => self.start_over(message, self.capacity),
+        }
+    }
+
+    /// Sends as many of the parts that are left as there are entries for.
+    fn send_parts(&mut self, message: &Message<'_>) -> Result<(), Failure> {
+        let Step::Parts(sides) = &self.step else { return Ok(()) };
+        let (stretches, places) = &**sides;
+        let bytes = self.gathered.as_deref().or_else(|| message.source.as_slice()).unwrap_or(&[]);
+        for index in self.parts.len()..stretches.num() {
+            let (piece, place) = (bytes.get(stretches.get(index)).unwrap_or(&[]), places.get(index));
+            // What a part is written to lies inside the space: `places` and `room` are made of its size.
+            let target = std::ptr::with_exposed_provenance_mut(self.target.wrapping_add(place.start));
+            match message.form.send_next(message.direction, piece, target, place.len()) {
+                Ok(part) => self.parts.push(part),
+                Err(Failure::Trouble(Trouble::NoSlot, _)) => break,
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins it anew, now or as soon as there is an entry.
+    fn start_over(&mut self, message: &mut Message<'_>, capacity: usize) -> Option<Ended> {
+        self.parts.clear(); // which unmaps
+        match message.begin_with(capacity, self.lost) {
+            Begun::Going(task) => {
+                *self = *task;
+                None
+            }
+            Begun::Done(ended) => Some(ended),
+            Begun::Busy => {
+                (self.step, self.capacity) = (Step::Again, capacity);
+                None
+            }
         }
     }
 
@@ -351,26 +386,20 @@ impl Task {
                 message.form.driver.lose(flight.queue());
             }
         }
-        let (capacity, lost) = (self.capacity, self.lost + 1);
-        self.parts.clear(); // which unmaps
-        if lost > LOST_MOST {
+        self.lost += 1;
+        if self.lost > LOST_MOST {
+            self.parts.clear();
             return Some(Err(Trouble::Lost.into()));
         }
-        match message.begin_with(capacity, lost) {
-            Begun::Going(task) => {
-                *self = *task;
-                None
-            }
-            Begun::Done(ended) => Some(ended),
-            Begun::Busy if !message.compresses() => Some(message.software()),
-            Begun::Busy => Some(Err(Trouble::NoSlot.into())),
-        }
+        self.start_over(message, self.capacity)
     }
 
     /// Nothing comes back, and whoever waits has no more patience.
     pub fn give_up(&mut self, message: &Message<'_>) -> Failure {
+        if matches!(self.step, Step::Again) {
+            return Trouble::NoSlot.into(); // no device has anything of it
+        }
         message.form.driver.disable("a descriptor did not complete in time");
-        message.form.driver.statistics.count_timeout();
         self.parts.clear();
         Trouble::TimedOut.into()
     }
@@ -406,6 +435,8 @@ impl Task {
         if message.form.settings.verify {
             return match self.send_verification(message, &queue, len, record.crc) {
                 Ok(()) => None,
+                // The queue went, or is crowded by others.
+                Err(Trouble::NoDevice | Trouble::Again) => self.begin_again(message),
                 Err(trouble) => {
                     self.parts.clear();
                     Some(Err(trouble.into()))
@@ -432,7 +463,7 @@ impl Task {
     ) -> Result<(), Trouble> {
         let part = self.parts.first_mut().ok_or(Trouble::Unverified)?;
         let mode = message.form.mode;
-        let flags = if mode.is_canned() { flag::RD_SRC2_AECS } else { 0 };
+        let flags = if mode.is_canned() { flag::RD_SRC2_AECS | flag::CC } else { flag::CC };
         let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
         descriptor.codec_flags = decompress::ENABLE
             | decompress::FLUSH_OUTPUT
@@ -446,30 +477,24 @@ impl Task {
             descriptor.src2_size = queue.port.info().abilities.state_len;
         }
         let wants_interrupt = message.form.wants_interrupt();
-        let flight = loop {
-            match queue.send(descriptor, wants_interrupt) {
-                // Those that hold the entries are not waiting for this thread, or are models that it can help.
-                Err(Trouble::NoSlot) if queue.is_open() && queue.port.is_alive() => {
-                    if !queue.port.help() {
-                        std::thread::yield_now();
-                    }
-                }
-                other => break other?,
-            }
-        };
-        (part.flight, part.record) = (Some(flight), None);
+        let flight = part.flight.as_mut().ok_or(Trouble::Unverified)?;
+        flight.send_again(descriptor, wants_interrupt)?;
+        part.record = None;
         self.step = Step::Verify { len, crc };
         Ok(())
     }
 
     fn verified(&mut self, message: &mut Message<'_>, len: usize, crc: u32) -> Ended {
         let record = self.only().map(|(_, record)| record);
-        let is_same = record.is_some_and(|record| Trouble::of(&record, false).is_none() && record.crc == crc);
-        if !is_same {
-            let failure = self.failed(message, Trouble::Unverified);
+        let trouble = record.and_then(|record| Trouble::of(&record, false));
+        if trouble.is_some() || record.is_none_or(|record| record.crc != crc) {
+            // The kernel counts completions that fail, and not checksums that differ.
+            if let Some(trouble) = trouble {
+                self.failed(message, trouble);
+            }
             self.parts.clear();
             message.output.set_len(0);
-            return Err(failure);
+            return Err(Failure::Trouble(Trouble::Unverified, self.capacity));
         }
         self.finish(message, len).unwrap_or(Err(Trouble::Unverified.into()))
     }
@@ -485,9 +510,17 @@ impl Task {
             }
             // Not all was read: something follows, about which the software engine has its own word. And what the device
             // cannot read, it may be able to: a window of 32 KiB.
-            None | Some(Trouble::Analytics(_)) => {
+            told @ (None | Some(Trouble::Analytics(_))) => {
+                let queue = part.flight.as_ref().map(|flight| Arc::clone(flight.queue()));
+                if told.is_some() {
+                    message.form.driver.statistics.count_einval();
+                }
                 self.parts.clear();
-                Some(message.software())
+                let ended = message.software();
+                if let (Ok(_), Some(queue)) = (&ended, queue) {
+                    queue.counters.count_bytes(Direction::Decompress, message.source.len() as u64);
+                }
+                Some(ended)
             }
             Some(Trouble::Overflow) => self.grow(message),
             Some(trouble) => {
@@ -518,19 +551,12 @@ impl Task {
             return Some(message.software()); // more than one transfer has
         }
         let capacity = usize::try_from(most).unwrap_or(usize::MAX).min(self.capacity.saturating_mul(2));
-        match message.begin_with(capacity, self.lost) {
-            Begun::Going(task) => {
-                *self = *task;
-                None
-            }
-            Begun::Done(ended) => Some(ended),
-            Begun::Busy => Some(message.software()),
-        }
+        self.start_over(message, capacity)
     }
 
     fn parted(&mut self, message: &mut Message<'_>) -> Option<Ended> {
-        let Step::Parts { places, compresses } = &self.step else { return None };
-        let (places, compresses) = (places.clone(), *compresses);
+        let Step::Parts(sides) = &self.step else { return None };
+        let (places, compresses) = (sides.1.clone(), message.compresses());
         let mut sizes: SmallVec<[usize; 8]> = SmallVec::new();
         for (part, place) in self.parts.iter().zip(places.iter()) {
             let record = part.record?;

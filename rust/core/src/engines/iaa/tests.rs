@@ -6,6 +6,7 @@ use super::modes::Mode;
 use super::table::{Mapping, Topology};
 use super::task::{Failure, Message};
 use super::trouble::Trouble;
+use crate::alg::huffman::CANNED;
 use crate::alg::{self, Call, Direction, Job, Params, Transform};
 use crate::buffer::{EMPTY, Output, Pool, Source};
 use crate::idxd::model::{Capabilities, Death, Device, QueueConfig};
@@ -221,6 +222,33 @@ fn a_stuck_device_disables_the_driver_and_later_calls_do_not_hang() {
     assert_eq!(rig.run_into(&form, Direction::Compress, &page(1), &mut [0; 4096]), Err(libc::ETIMEDOUT));
     assert_eq!(rig.run_into(&form, Direction::Compress, &page(1), &mut [0; 4096]), Err(libc::ENODEV));
     assert!(rig.driver.trouble().is_some());
+    assert!(!rig.driver.revive(), "it still does not answer");
+    rig.devices[0].revive();
+    assert!(rig.driver.revive() && rig.driver.trouble().is_none());
+    assert!(rig.run(&form, Direction::Compress, &page(1)).is_ok());
+}
+
+#[test]
+fn codes_of_ones_own_are_a_mode_that_any_inflater_reads() {
+    let driver = Arc::new(Driver::new(Topology::even(1, 2), Mapping::Nodes));
+    assert_eq!(driver.add_mode("logs", &CANNED), Err(Trouble::Wrong), "there is room for three");
+    assert_eq!(driver.remove_mode("nothing"), Err(Trouble::Wrong));
+    driver.remove_mode("canned").unwrap();
+    assert_eq!(driver.add_mode("fixed", &CANNED), Err(Trouble::Wrong));
+    driver.add_mode("logs", &CANNED).unwrap();
+    assert!(super::mode_of(&driver, "deflate-iaa-canned").is_none());
+    let device = device(1, 1);
+    driver.bind(device.enable_queue(0, config(port::Mode::Dedicated, 16)).unwrap()).unwrap();
+    assert_eq!(
+        (driver.add_mode("more", &CANNED), driver.remove_mode("logs")),
+        (Err(Trouble::Busy), Err(Trouble::Busy))
+    );
+    let rig = Rig { driver, devices: vec![device], pool: Pool::new(1 << 20) };
+    let mode = super::mode_of(&rig.driver, "deflate-iaa-logs").unwrap();
+    for bytes in [page(1), noise(5000)] {
+        let packed = rig.run(&rig.form(mode), Direction::Compress, &bytes).unwrap();
+        assert_eq!(rig.run(&rig.form(Mode::Fixed), Direction::Decompress, &packed).unwrap(), bytes);
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub enum Trouble {
     Parts,
     /// Already there, or in use.
     Busy,
+    /// It cannot be: a mode's name or codes.
+    Wrong,
 }
 
 impl Trouble {
@@ -55,7 +57,7 @@ impl Trouble {
             Self::TimedOut => libc::ETIMEDOUT,
             Self::TooBig => libc::E2BIG,
             Self::Overflow => libc::EOVERFLOW,
-            Self::Analytics(_) | Self::Invalid(_) | Self::Unverified => libc::EINVAL,
+            Self::Analytics(_) | Self::Invalid(_) | Self::Unverified | Self::Wrong => libc::EINVAL,
             Self::NoRoom => libc::ENOMEM,
             Self::Parts => libc::EIO,
             Self::Busy => libc::EBUSY,
@@ -78,6 +80,7 @@ impl Trouble {
             Self::NoRoom => "the device can map no more memory".into(),
             Self::Parts => "not all parts of a message completed".into(),
             Self::Busy => "it is in use".into(),
+            Self::Wrong => "the name is taken or none, there are three modes already, or these are no codes".into(),
         }
     }
 

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Memory that a device may reach: 64-byte records or data.
 pub struct Memory {
     // Never borrowed while it is mapped, only copied out of.
+    words: *mut [u128],
     start: *mut u8,
     len: usize,
     mapped: Option<Mapped>,
@@ -32,11 +33,12 @@ unsafe impl Sync for Memory {}
 impl Memory {
     pub fn new(queue: &Arc<dyn Queue>, len: usize, writable: bool) -> Self {
         let words = vec![0u128; len.div_ceil(64) * 4 + 4].into_boxed_slice();
-        let start = Box::into_raw(words).cast::<u8>(); // left to the process: stale writes would be found, not felt
+        let words = Box::into_raw(words);
+        let start = words.cast::<u8>();
         let start = start.wrapping_add(start.align_offset(64));
-        // SAFETY: allocated above, and never freed.
+        // SAFETY: allocated above, and freed only after it is unmapped.
         let mapped = unsafe { queue.map(start, len, writable) };
-        Self { start, len, mapped: Some(mapped.unwrap()) }
+        Self { words, start, len, mapped: Some(mapped.unwrap()) }
     }
 
     pub fn addr(&self) -> u64 {
@@ -77,6 +79,14 @@ impl Memory {
     /// Those records whose status is not 0.
     pub fn done(&self) -> Vec<usize> {
         (0..self.len / 64).filter(|index| self.status(*index) != 0).collect()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.unmap();
+        // SAFETY: a box once, and nobody uses it any more.
+        drop(unsafe { Box::from_raw(self.words) });
     }
 }
 
