@@ -45,7 +45,9 @@ type Sampler<'a> = Box<dyn FnMut() -> f64 + 'a>;
 fn in_turns(seconds: f64, samplers: &mut [(String, Sampler<'_>)]) {
     let mut samples = vec![Vec::new(); samplers.len()];
     let begin = Instant::now();
-    samplers.iter_mut().for_each(|(_, sampler)| drop(sampler())); // the first time costs more
+    for (_, sampler) in samplers.iter_mut() {
+        black_box(sampler()); // the first time costs more
+    }
     while samples[0].len() < 5 || begin.elapsed().as_secs_f64() < seconds {
         for (sampler, list) in samplers.iter_mut().zip(&mut samples) {
             list.push(sampler.1());
@@ -87,7 +89,9 @@ fn rig(mode: SyncMode, entries: usize) -> Rig {
         size: entries,
         ..QueueConfig::default()
     };
-    driver.bind(device.enable_queue(0, config).unwrap()).unwrap();
+    driver
+        .bind(device.enable_queue(0, config).unwrap())
+        .unwrap();
     Rig {
         device,
         driver,
@@ -127,12 +131,18 @@ fn pages(path: &str) -> Pages {
     let len = std::env::var("LEN").map_or(PAGE, |v| v.parse().unwrap());
     let pages: Vec<&[u8]> = bytes.chunks(PAGE).map(|p| &p[..len]).collect();
     let packed = pages.iter().map(|page| Source::from(pack(page))).collect();
-    let plain = pages.iter().map(|page| Source::from(page.to_vec())).collect();
+    let plain = pages
+        .iter()
+        .map(|page| Source::from(page.to_vec()))
+        .collect();
     Pages { plain, packed }
 }
 
 fn slices(sources: &[Source]) -> Vec<&[u8]> {
-    sources.iter().map(|source| source.as_slice().unwrap()).collect()
+    sources
+        .iter()
+        .map(|source| source.as_slice().unwrap())
+        .collect()
 }
 
 fn sync(pages: &Pages, seconds: f64) {
@@ -159,26 +169,39 @@ fn sync(pages: &Pages, seconds: f64) {
             }),
             each(number, || {
                 for page in &pages.plain[range.clone()] {
-                    form.run(&call(Direction::Compress, page), &mut output).unwrap();
+                    form.run(&call(Direction::Compress, page), &mut output)
+                        .unwrap();
                 }
             }),
             each(number, || {
                 for page in &packed[range.clone()] {
-                    assert!(matches!(inflater.inflate(page, &mut space[..PAGE]), Inflated::Done { .. }));
+                    assert!(matches!(
+                        inflater.inflate(page, &mut space[..PAGE]),
+                        Inflated::Done { .. }
+                    ));
                 }
             }),
             each(number, || {
                 for page in &pages.packed[range.clone()] {
-                    form.run(&call(Direction::Decompress, page), &mut output).unwrap();
+                    form.run(&call(Direction::Decompress, page), &mut output)
+                        .unwrap();
                 }
             }),
         ];
         if at >= starts.len() {
-            samples.iter_mut().zip(took).for_each(|(list, took)| list.push(took));
+            samples
+                .iter_mut()
+                .zip(took)
+                .for_each(|(list, took)| list.push(took));
         }
         at += 1;
     }
-    let names = ["codec, compress", "driver, compress", "codec, decompress", "driver, decompress"];
+    let names = [
+        "codec, compress",
+        "driver, compress",
+        "codec, decompress",
+        "driver, decompress",
+    ];
     for (name, list) in names.iter().zip(samples) {
         let told: Vec<String> = list.iter().map(|sample| format!("{sample:.1}")).collect();
         println!("{name}: {}", told.join(" "));
@@ -229,7 +252,9 @@ fn submission(bare: &Bare) -> f64 {
     for _ in 0..100 {
         spent += match bare.queue.info().mode {
             port::Mode::Dedicated => each(RUN, || (0..RUN).for_each(|_| bare.queue.store(&noop))),
-            port::Mode::Shared => each(RUN, || (0..RUN).for_each(|_| assert!(bare.queue.enqueue(&noop)))),
+            port::Mode::Shared => each(RUN, || {
+                (0..RUN).for_each(|_| assert!(bare.queue.enqueue(&noop)))
+            }),
         };
         while bare.queue.help() {}
     }
@@ -242,7 +267,7 @@ fn store(portal: &Portal) -> f64 {
     let mut spent = 0.0;
     for _ in 0..100 {
         spent += each(RUN, || (0..RUN).for_each(|slot| portal.store(slot, words)));
-        (0..RUN).for_each(|slot| drop(portal.take(slot)));
+        (0..RUN).for_each(|slot| assert!(portal.take(slot).is_some()));
     }
     spent / 100.0
 }
@@ -309,21 +334,31 @@ fn submit(seconds: f64) {
         portals.push(("MOVDIR64B", Portal::direct(RUN).unwrap()));
     }
     let mut samplers: Vec<(String, Sampler<'_>)> = vec![
-        ("model, dedicated".into(), Box::new(|| submission(&dedicated))),
+        (
+            "model, dedicated".into(),
+            Box::new(|| submission(&dedicated)),
+        ),
         ("model, shared".into(), Box::new(|| submission(&shared))),
     ];
     for (name, portal) in &portals {
         samplers.push((format!("{name}, alone"), Box::new(|| store(portal))));
-        samplers.push((format!("{name}, taken by the same thread"), Box::new(|| store_and_take(portal))));
-        samplers.push((format!("{name}, there and back"), Box::new(|| round_trip(portal))));
+        samplers.push((
+            format!("{name}, taken by the same thread"),
+            Box::new(|| store_and_take(portal)),
+        ));
+        samplers.push((
+            format!("{name}, there and back"),
+            Box::new(|| round_trip(portal)),
+        ));
     }
     in_turns(seconds, &mut samplers);
 }
 
 /// Descriptors that do nothing, 64 in flight.
 fn noops(rig: &Bare, seconds: f64) -> f64 {
-    let status =
-        |slot: usize| unsafe { AtomicU8::from_ptr(rig._records.as_ptr().add(slot).cast_mut().cast()) };
+    let status = |slot: usize| unsafe {
+        AtomicU8::from_ptr(rig._records.as_ptr().add(slot).cast_mut().cast())
+    };
     let noop = |slot: usize| Descriptor {
         completion_addr: rig.mapped.addr() + slot as u64 * 64,
         ..Descriptor::new(opcode::NOOP, flag::CRAV | flag::RCR)
@@ -355,13 +390,17 @@ fn codec(pages: &Pages, direction: Direction) -> f64 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let turns = 8;
     let work = || {
-        let (recipe, mut inflater, mut space) = (recipe(), Decompressor::new().unwrap(), vec![0; 2 * PAGE]);
+        let (recipe, mut inflater, mut space) =
+            (recipe(), Decompressor::new().unwrap(), vec![0; 2 * PAGE]);
         for _ in 0..turns {
             if direction == Direction::Compress {
-                slices(&pages.plain).iter().for_each(|page| drop(black_box(recipe.write(page, &mut space))));
+                for page in slices(&pages.plain) {
+                    black_box(recipe.write(page, &mut space).unwrap());
+                }
             } else {
-                let pages = slices(&pages.packed);
-                pages.iter().for_each(|page| drop(black_box(inflater.inflate(page, &mut space[..PAGE]))));
+                for page in slices(&pages.packed) {
+                    black_box(inflater.inflate(page, &mut space[..PAGE]));
+                }
             }
         }
     };
@@ -375,27 +414,56 @@ fn codec(pages: &Pages, direction: Direction) -> f64 {
 fn many(rig: &Rig, form: &Form, sources: &[Source], direction: Direction) -> f64 {
     let mut outputs: Vec<Output> = sources.iter().map(|_| Output::pooled(&rig.pool)).collect();
     let calls = sources.iter().map(|source| call(direction, source));
-    let job = |(call, output)| Job { transform: form, call, output };
+    let job = |(call, output)| Job {
+        transform: form,
+        call,
+        output,
+    };
     let mut jobs: Vec<Job<'_>> = calls.zip(&mut outputs).map(job).collect();
-    each(jobs.len(), || assert!(form.run_many(&mut jobs).iter().all(Result::is_ok)))
+    each(jobs.len(), || {
+        assert!(form.run_many(&mut jobs).iter().all(Result::is_ok))
+    })
 }
 
 fn flight(pages: &Pages, seconds: f64, op: &str, factor: f64) {
     let noop = bare_with_thread(COMPRESS_NS * factor);
     if op == "noop" {
-        return in_turns(seconds, &mut [("noop".into(), Box::new(|| noops(&noop, seconds / 20.0)))]);
+        return in_turns(
+            seconds,
+            &mut [("noop".into(), Box::new(|| noops(&noop, seconds / 20.0)))],
+        );
     }
-    let direction = if op == "compress" { Direction::Compress } else { Direction::Decompress };
+    let direction = if op == "compress" {
+        Direction::Compress
+    } else {
+        Direction::Decompress
+    };
     let rig = rig(SyncMode::Async, RUN);
-    rig.device.knobs().set("compress_ns", COMPRESS_NS * factor).unwrap();
-    rig.device.knobs().set("decompress_ns", DECOMPRESS_NS * factor).unwrap();
+    rig.device
+        .knobs()
+        .set("compress_ns", COMPRESS_NS * factor)
+        .unwrap();
+    rig.device
+        .knobs()
+        .set("decompress_ns", DECOMPRESS_NS * factor)
+        .unwrap();
     let form = Form::new(&rig.driver, Mode::Fixed, "bench", &Params::default()).unwrap();
-    let sources = if direction == Direction::Compress { &pages.plain } else { &pages.packed };
+    let sources = if direction == Direction::Compress {
+        &pages.plain
+    } else {
+        &pages.packed
+    };
     in_turns(
         seconds,
         &mut [
-            ("driver".into(), Box::new(|| many(&rig, &form, sources, direction))),
-            ("codec on all cores".into(), Box::new(|| codec(pages, direction))),
+            (
+                "driver".into(),
+                Box::new(|| many(&rig, &form, sources, direction)),
+            ),
+            (
+                "codec on all cores".into(),
+                Box::new(|| codec(pages, direction)),
+            ),
         ],
     );
 }
@@ -409,7 +477,15 @@ fn bare_with_thread(other_ns: f64) -> Bare {
     .unwrap();
     device.enable().unwrap();
     device.knobs().set("other_ns", other_ns).unwrap();
-    let queue = device.enable_queue(0, QueueConfig { size: RUN, ..QueueConfig::default() }).unwrap();
+    let queue = device
+        .enable_queue(
+            0,
+            QueueConfig {
+                size: RUN,
+                ..QueueConfig::default()
+            },
+        )
+        .unwrap();
     let mut records: Box<[Record]> = (0..RUN).map(|_| Record([0; 64])).collect();
     let mapped = unsafe { queue.map(records.as_mut_ptr().cast(), RUN * 64, true) }.unwrap();
     Bare {
@@ -427,7 +503,12 @@ fn main() {
         ["sync", path, seconds] => sync(&pages(path), seconds.parse().unwrap()),
         ["submit", seconds] => submit(seconds.parse().unwrap()),
         ["flight", path, seconds, op, factor] => {
-            flight(&pages(path), seconds.parse().unwrap(), op, factor.parse().unwrap());
+            flight(
+                &pages(path),
+                seconds.parse().unwrap(),
+                op,
+                factor.parse().unwrap(),
+            );
         }
         _ => panic!("sync PAGES SECONDS, submit SECONDS, or flight PAGES SECONDS OP FACTOR"),
     }
