@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
+from typing import Any, ClassVar, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as BytesLike
 
@@ -2123,6 +2123,7 @@ class IdxdDevice:
         threads: threads that run it; with 0 only those who call `IdxdQueue.help`.
     """
 
+    KNOBS: ClassVar[Sequence[str]]
     def __new__(
         cls,
         *,
