@@ -171,9 +171,10 @@ impl Driver {
     }
 
     /// A queue's device stopped answering: its queues get nothing more until it does.
+    /// If it answers again already, all that was sent before is cleared away.
     pub fn lose(&self, queue: &WorkQueue) {
         let mut state = lock(&self.state);
-        if queue.is_lost() || queue.port.is_alive() {
+        if queue.is_lost() || queue.port.is_alive() && (!queue.is_unsettled() || queue.answers()) {
             return;
         }
         let same = state.devices.iter().flat_map(|device| &device.queues).filter(|other| !other.port.is_alive());

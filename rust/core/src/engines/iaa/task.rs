@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// Most bytes of a message whose tables the device makes itself (the kernel's `PAGE_SIZE`).
 pub const DYNAMIC_MOST: usize = 4096;
 /// How often a message is begun again when the device that had it went away.
-const LOST_MOST: u32 = 8;
+const LOST_MOST: u32 = 100;
 
 /// What came of the attempt to begin.
 pub enum Begun {
@@ -34,10 +34,32 @@ pub enum Begun {
     Going(Box<Task>),
 }
 
+/// What matters of a completion record. Records are aligned to 64 bytes: a task that held one would be, too, and memory
+/// so aligned takes an allocator several times as long to give.
+#[derive(Clone, Copy)]
+struct Answer {
+    status: u8,
+    error_code: u8,
+    bytes_completed: u32,
+    output_size: u32,
+    crc: u32,
+}
+
+impl Answer {
+    fn of(record: &Completion) -> Self {
+        let Completion { status, error_code, bytes_completed, output_size, crc, .. } = *record;
+        Self { status, error_code, bytes_completed, output_size, crc }
+    }
+
+    fn trouble(&self, compresses: bool) -> Option<Trouble> {
+        Trouble::of(self.status, self.error_code, compresses)
+    }
+}
+
 /// A descriptor out, and what it keeps mapped.
 struct Part {
     flight: Option<Flight>,
-    record: Option<Completion>,
+    record: Option<Answer>,
     source: Mapped,
     target: Mapped,
 }
@@ -280,7 +302,7 @@ impl Task {
 
     /// Whether a device that has some of it has stopped answering.
     pub fn is_lost(&self) -> bool {
-        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(|flight| !flight.queue().port.is_alive())
+        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(Flight::is_lost)
     }
 
     /// What came of it, if everything is back; `message` is the one that it was begun with.
@@ -290,7 +312,9 @@ impl Task {
         for part in &mut self.parts {
             if part.record.is_none() {
                 let flight = part.flight.as_mut();
-                part.record = flight.and_then(|flight| if keeps { flight.look_and_keep() } else { flight.look() });
+                part.record = flight
+                    .and_then(|flight| if keeps { flight.look_and_keep() } else { flight.look() })
+                    .map(|record| Answer::of(&record));
                 is_back &= part.record.is_some();
             }
         }
@@ -350,11 +374,10 @@ impl Task {
 
     /// Nobody will answer: another device, or an end. To be called when [`is_lost`](Self::is_lost) says so.
     pub fn begin_again(&mut self, message: &mut Message<'_>) -> Option<Ended> {
-        for flight in self.parts.iter().filter_map(|part| part.flight.as_ref()) {
-            if !flight.queue().port.is_alive() {
-                message.form.driver.lose(flight.queue());
-            }
-        }
+        let lost = self.parts.iter().filter_map(|part| part.flight.as_ref()).filter(|flight| flight.is_lost());
+        let lost: SmallVec<[Arc<WorkQueue>; 1]> = lost.map(|flight| Arc::clone(flight.queue())).collect();
+        self.parts.clear(); // which unmaps
+        lost.iter().for_each(|queue| message.form.driver.lose(queue));
         self.lost += 1;
         if self.lost > LOST_MOST {
             self.parts.clear();
@@ -373,7 +396,7 @@ impl Task {
         Trouble::TimedOut.into()
     }
 
-    fn only(&self) -> Option<(&Part, Completion)> {
+    fn only(&self) -> Option<(&Part, Answer)> {
         self.parts.first().and_then(|part| part.record.map(|record| (part, record)))
     }
 
@@ -391,7 +414,7 @@ impl Task {
     fn compressed(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         let (part, record) = self.only()?;
         let len = record.output_size as usize;
-        let trouble = Trouble::of(&record, true);
+        let trouble = record.trouble(true);
         // A device that says that it wrote more than there was, or nothing, is not believed.
         let trouble = trouble.or((len > self.capacity || len == 0).then_some(Trouble::Invalid(record.status)));
         if let Some(trouble) = trouble {
@@ -455,7 +478,7 @@ impl Task {
 
     fn verified(&mut self, message: &mut Message<'_>, len: usize, crc: u32) -> Ended {
         let record = self.only().map(|(_, record)| record);
-        let trouble = record.and_then(|record| Trouble::of(&record, false));
+        let trouble = record.and_then(|record| record.trouble(false));
         if trouble.is_some() || record.is_none_or(|record| record.crc != crc) {
             // The kernel counts completions that fail, and not checksums that differ.
             if let Some(trouble) = trouble {
@@ -471,7 +494,7 @@ impl Task {
     fn decompressed(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         let (part, record) = self.only()?;
         let len = record.output_size as usize;
-        match Trouble::of(&record, false) {
+        match record.trouble(false) {
             None if len <= self.capacity && record.bytes_completed as usize == message.source.len() => {
                 let queue = part.flight.as_ref().map(Flight::queue)?;
                 queue.counters.count_bytes(Direction::Decompress, message.source.len() as u64);
@@ -530,7 +553,7 @@ impl Task {
         for (part, place) in self.parts.iter().zip(places.iter()) {
             let record = part.record?;
             let size = record.output_size as usize;
-            match Trouble::of(&record, compresses) {
+            match record.trouble(compresses) {
                 None if size <= place.len() => sizes.push(size),
                 // Parts of sizes that differ do not all fit the room that each has, though the whole may fit.
                 Some(Trouble::Overflow) if !message.output.is_fixed() && self.has_more_room(message) => {
