@@ -52,9 +52,12 @@ MODES = ("sync", "async", "async_irq")
 @contextmanager
 def booted(mode: str, profile: Literal["2025+", "v9-2023"] = "2025+") -> Iterator[tuple[Kernel, Iaa, Model]]:
     """A kernel over a layer with the driver in that mode, and software."""
-    with engine(sync_mode=mode) as (iaa, _bus, models), acrypto.open([iaa, "software"]) as layer:
-        with boot(layer, profile=profile) as kernel:
-            yield kernel, iaa, models["iax1"]
+    with (
+        engine(sync_mode=mode) as (iaa, _bus, models),
+        acrypto.open([iaa, "software"]) as layer,
+        boot(layer, profile=profile) as kernel,
+    ):
+        yield kernel, iaa, models["iax1"]
 
 
 def allocated(name: str = "deflate-iaa") -> CryptoAcomp:

@@ -127,7 +127,7 @@ def command(selftest: bool, as_json: bool) -> int:
 
 
 def _idxd(*, selftest: bool) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    """What there is of real idxd devices, and what keeps programs from them; and a check for each queue that was tried."""
+    """What there is of real idxd devices and what keeps programs from them, and a check for each queue tried."""
     from acrypto.cli import first_light
     from acrypto.idxd import doctor, sysfs
 
