@@ -1998,17 +1998,15 @@ class IaaDriver:
 
     Args:
         shape: so many NUMA nodes and so many CPUs; None for this machine's.
-        packages: None: queues are spread over CPUs by counting through the nodes. Else by package: how many of a device's
-            queues only compress, and whether each direction goes to all devices of the package.
+        packages: None: queues are spread over CPUs by counting through the nodes. Else by package: how many queues of a
+            device only compress, and whether each direction goes to all devices of the package.
     """
 
     def __new__(
         cls, *, shape: tuple[int, int] | None = None, packages: tuple[int, bool, bool] | None = None
     ) -> IaaDriver: ...
     @staticmethod
-    def for_server(
-        packages: int, cores: int, threads: int, mapping: tuple[int, bool, bool] | None
-    ) -> IaaDriver:
+    def for_server(packages: int, cores: int, threads: int, mapping: tuple[int, bool, bool] | None) -> IaaDriver:
         """For another machine: packages, cores of each, threads of each; `mapping` as `packages` above."""
 
     def bind(self, queue: IdxdQueue) -> None:

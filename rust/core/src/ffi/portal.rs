@@ -40,6 +40,26 @@ impl Portal {
     /// # Errors
     /// If there is no memory.
     pub fn new(slots: usize) -> io::Result<Self> {
+        Self::with(slots, has_direct_store())
+    }
+
+    /// The same, that is written by ordinary stores.
+    ///
+    /// # Errors
+    /// If there is no memory.
+    pub fn plain(slots: usize) -> io::Result<Self> {
+        Self::with(slots, false)
+    }
+
+    /// The same, that is written by MOVDIR64B.
+    ///
+    /// # Errors
+    /// If there is no memory, or the CPU does not have that.
+    pub fn direct(slots: usize) -> io::Result<Self> {
+        if has_direct_store() { Self::with(slots, true) } else { Err(io::ErrorKind::Unsupported.into()) }
+    }
+
+    fn with(slots: usize, has_direct_store: bool) -> io::Result<Self> {
         let slots = slots.clamp(PAGE / SLOT, MAX_SLOTS).next_power_of_two();
         let len = slots * SLOT;
         let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -49,7 +69,7 @@ impl Portal {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
-        let portal = Self { start, slots, has_direct_store: has_direct_store() };
+        let portal = Self { start, slots, has_direct_store };
         (0..slots).for_each(|slot| portal.word(slot, 0).store(EMPTY, Ordering::Relaxed));
         Ok(portal)
     }

@@ -68,10 +68,32 @@ pub enum Begun {
     Going(Box<Task>),
 }
 
+/// What matters of a completion record. Records are aligned to 64 bytes: a task that held one would be, too, and memory
+/// so aligned takes an allocator several times as long to give.
+#[derive(Clone, Copy)]
+struct Answer {
+    status: u8,
+    error_code: u8,
+    bytes_completed: u32,
+    output_size: u32,
+    crc: u32,
+}
+
+impl Answer {
+    fn of(record: &Completion) -> Self {
+        let Completion { status, error_code, bytes_completed, output_size, crc, .. } = *record;
+        Self { status, error_code, bytes_completed, output_size, crc }
+    }
+
+    fn trouble(&self, compresses: bool) -> Option<Trouble> {
+        Trouble::of(self.status, self.error_code, compresses)
+    }
+}
+
 /// A descriptor out, and what it keeps mapped.
 struct Part {
     flight: Option<Flight>,
-    record: Option<Completion>,
+    record: Option<Answer>,
     source: Mapped,
     target: Mapped,
 }
@@ -153,6 +175,9 @@ impl Message<'_> {
     pub fn begin(&mut self) -> Begun {
         let len = self.source.len();
         let form = self.form;
+        if !form.driver.is_enabled() {
+            return Begun::Done(Err(Trouble::NoDevice.into())); // also what would not need a device
+        }
         let is_tight = self.output.is_fixed() && self.output.capacity() < form.bound(len);
         if matches!(form.mode, Mode::ByN(_)) && self.compresses() && is_tight && len > 0 {
             return Begun::Done(self.aside());
@@ -321,7 +346,9 @@ impl Task {
         for part in &mut self.parts {
             if part.record.is_none() {
                 let flight = part.flight.as_mut();
-                part.record = flight.and_then(|flight| if keeps { flight.look_and_keep() } else { flight.look() });
+                part.record = flight
+                    .and_then(|flight| if keeps { flight.look_and_keep() } else { flight.look() })
+                    .map(|record| Answer::of(&record));
                 is_back &= part.record.is_some();
             }
         }
@@ -403,7 +430,7 @@ impl Task {
         Trouble::TimedOut.into()
     }
 
-    fn only(&self) -> Option<(&Part, Completion)> {
+    fn only(&self) -> Option<(&Part, Answer)> {
         self.parts.first().and_then(|part| part.record.map(|record| (part, record)))
     }
 
@@ -421,7 +448,7 @@ impl Task {
     fn compressed(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         let (part, record) = self.only()?;
         let len = record.output_size as usize;
-        let trouble = Trouble::of(&record, true);
+        let trouble = record.trouble(true);
         // A device that says that it wrote more than there was, or nothing, is not believed.
         let trouble = trouble.or((len > self.capacity || len == 0).then_some(Trouble::Invalid(record.status)));
         if let Some(trouble) = trouble {
@@ -485,7 +512,7 @@ impl Task {
 
     fn verified(&mut self, message: &mut Message<'_>, len: usize, crc: u32) -> Ended {
         let record = self.only().map(|(_, record)| record);
-        let trouble = record.and_then(|record| Trouble::of(&record, false));
+        let trouble = record.and_then(|record| record.trouble(false));
         if trouble.is_some() || record.is_none_or(|record| record.crc != crc) {
             // The kernel counts completions that fail, and not checksums that differ.
             if let Some(trouble) = trouble {
@@ -501,7 +528,7 @@ impl Task {
     fn decompressed(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         let (part, record) = self.only()?;
         let len = record.output_size as usize;
-        match Trouble::of(&record, false) {
+        match record.trouble(false) {
             None if len <= self.capacity && record.bytes_completed as usize == message.source.len() => {
                 let queue = part.flight.as_ref().map(Flight::queue)?;
                 queue.counters.count_bytes(Direction::Decompress, message.source.len() as u64);
@@ -560,7 +587,7 @@ impl Task {
         for (part, place) in self.parts.iter().zip(places.iter()) {
             let record = part.record?;
             let size = record.output_size as usize;
-            match Trouble::of(&record, compresses) {
+            match record.trouble(compresses) {
                 None if size <= place.len() => sizes.push(size),
                 // Parts of sizes that differ do not all fit the room that each has, though the whole may fit.
                 Some(Trouble::Overflow) if !message.output.is_fixed() && self.has_more_room(message) => {

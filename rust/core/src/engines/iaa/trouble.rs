@@ -1,6 +1,6 @@
 //! How a descriptor can fail, in the driver's words, the kernel's numbers and the layer's.
 
-use crate::idxd::wire::{Completion, analytics, status};
+use crate::idxd::wire::{analytics, status};
 use crate::status::Status;
 
 /// See the head of this file.
@@ -38,8 +38,8 @@ pub enum Trouble {
 
 impl Trouble {
     /// What a completion says; nothing if all went well. The kernel's rule (`check_completion` of iaa_crypto).
-    pub fn of(record: &Completion, compresses: bool) -> Option<Self> {
-        match (record.status & status::MASK, record.error_code) {
+    pub fn of(status: u8, error_code: u8, compresses: bool) -> Option<Self> {
+        match (status & status::MASK, error_code) {
             (status::SUCCESS, _) => None,
             (status::WATCHDOG, _) => Some(Self::TimedOut),
             (status::ANALYTICS_ERROR, analytics::OUTPUT_OVERFLOW) if compresses => Some(Self::TooBig),

@@ -30,13 +30,24 @@ thread_local! {
 
 pub(super) fn compress(descriptor: &Descriptor, space: &dyn Space) -> Result<Completion, Completion> {
     let (read_at, write_at) = places(descriptor);
-    let mut record = [0; COMPRESS_SIZE];
     let makes_codes = descriptor.codec_flags & flags::GEN_HDR_1_PASS != 0;
+    let with_end = descriptor.codec_flags & flags::APPEND_EOB != 0;
+    let is_written = descriptor.has(flag::WR_SRC2_AECS_COMP);
+    let mut record = None;
+    let mut met = None;
     if !makes_codes {
-        // Copied: it may lie anywhere, and change meanwhile.
-        record.copy_from_slice(space.read(read_at, COMPRESS_SIZE).map_err(faulted)?.bytes());
+        let there = space.read(read_at, COMPRESS_SIZE).map_err(faulted)?;
+        let there = there.bytes().first_chunk::<COMPRESS_SIZE>();
+        // One met before is compared where it lies. Others are copied: they may change meanwhile.
+        met = there.and_then(|there| Some((known(there, with_end)?, aecs::checksums(there))));
+        record = there.filter(|_| met.is_none() || is_written).copied();
     }
-    let mut checksums = Checksums::new(descriptor, aecs::checksums(&record));
+    let seed = match (&met, &record) {
+        (Some((_, seed)), _) => *seed,
+        (None, Some(record)) => aecs::checksums(record),
+        (None, None) => (0, 0),
+    };
+    let mut checksums = Checksums::new(descriptor, seed);
 
     let source = space.read(descriptor.src1_addr, descriptor.src1_size as usize).map_err(faulted)?;
     let mut to = space.write(descriptor.dst_addr, descriptor.max_dst_size as usize).map_err(faulted)?;
@@ -47,8 +58,8 @@ pub(super) fn compress(descriptor: &Descriptor, space: &dyn Space) -> Result<Com
     let bits = if makes_codes {
         8 * dynamic(source.bytes(), room).ok_or(Completion::error(analytics::OUTPUT_OVERFLOW))?
     } else {
-        let with_end = descriptor.codec_flags & flags::APPEND_EOB != 0;
-        let recipe = recipe(&record, with_end).ok_or(Completion::error(analytics::AECS_ERROR))?;
+        let recipe = met.map(|(recipe, _)| recipe).or_else(|| learn(record.as_ref()?, with_end));
+        let recipe = recipe.ok_or(Completion::error(analytics::AECS_ERROR))?;
         recipe.write(source.bytes(), room).map_err(|refusal| match refusal {
             Refusal::Full => Completion::error(analytics::OUTPUT_OVERFLOW),
             Refusal::NoCode => Completion::error(analytics::INVALID_HUFFMAN_CODE),
@@ -60,7 +71,8 @@ pub(super) fn compress(descriptor: &Descriptor, space: &dyn Space) -> Result<Com
     let size = if is_flushed { bits.div_ceil(8) } else { bits / 8 };
     let waiting = if is_flushed { (0, 0) } else { (room.get(size).copied().unwrap_or(0), bits % 8) };
     drop((source, to));
-    if descriptor.has(flag::WR_SRC2_AECS_COMP) {
+    if is_written {
+        let mut record = record.unwrap_or([0; COMPRESS_SIZE]);
         aecs::set_checksums(&mut record, checksums.crc, checksums.xor);
         aecs::set_waiting(&mut record, if waiting.1 == 0 { 0 } else { waiting.0 }, waiting.1);
         let mut place = space.write(write_at, COMPRESS_SIZE).map_err(faulted)?;
@@ -74,20 +86,25 @@ pub(super) fn compress(descriptor: &Descriptor, space: &dyn Space) -> Result<Com
     }))
 }
 
-/// The recipe of a record: made, or known from before. Comparing 1540 bytes costs a thousandth of making it.
-fn recipe(record: &[u8; COMPRESS_SIZE], with_end: bool) -> Option<Rc<Recipe>> {
+/// The recipe of a record that this thread has met. Comparing 1540 bytes costs a thousandth of making one.
+fn known(record: &[u8; COMPRESS_SIZE], with_end: bool) -> Option<Rc<Recipe>> {
     let key = aecs::recipe(record);
     RECIPES.with_borrow_mut(|known| {
-        if let Some(index) = known.iter().position(|(of, end, _)| *end == with_end && **of == *key) {
-            known.swap(0, index);
-            return known.first().map(|(_, _, recipe)| Rc::clone(recipe));
-        }
-        let (codes, header, header_bits) = aecs::parse(record)?;
-        let recipe = Rc::new(Recipe::new(codes, header, header_bits, with_end));
-        known.truncate(KEPT - 1);
-        known.insert(0, (key.into(), with_end, Rc::clone(&recipe)));
-        Some(recipe)
+        let index = known.iter().position(|(of, end, _)| *end == with_end && **of == *key)?;
+        known.swap(0, index);
+        known.first().map(|(_, _, recipe)| Rc::clone(recipe))
     })
+}
+
+/// Makes the recipe of a record that it has not.
+fn learn(record: &[u8; COMPRESS_SIZE], with_end: bool) -> Option<Rc<Recipe>> {
+    let (codes, header, header_bits) = aecs::parse(record)?;
+    let recipe = Rc::new(Recipe::new(codes, header, header_bits, with_end));
+    RECIPES.with_borrow_mut(|known| {
+        known.truncate(KEPT - 1);
+        known.insert(0, (aecs::recipe(record).into(), with_end, Rc::clone(&recipe)));
+    });
+    Some(recipe)
 }
 
 /// A whole deflate stream with codes of its own, and no reference beyond 4 KiB.

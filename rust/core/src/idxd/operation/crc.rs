@@ -39,7 +39,11 @@ impl Checksums {
 /// XOR of all little-endian words of 16 bits; a last odd byte is a word by itself.
 fn xor16(bytes: &[u8]) -> u16 {
     let (words, rest) = bytes.as_chunks::<8>();
-    let word = words.iter().fold(0, |all, word| all ^ u64::from_le_bytes(*word));
+    // Eight at a time: none waits for the one before.
+    let (groups, few) = words.as_chunks::<8>();
+    let all =
+        groups.iter().fold([0; 8], |all, group| std::array::from_fn(|at| all[at] ^ u64::from_le_bytes(group[at])));
+    let word = few.iter().map(|word| u64::from_le_bytes(*word)).chain(all).fold(0, |all, word| all ^ word);
     let folded = (word ^ word >> 32) as u32;
     let folded = (folded ^ folded >> 16) as u16;
     rest.chunks(2).fold(folded, |all, pair| all ^ pair.iter().rev().fold(0, |word, byte| word << 8 | u16::from(*byte)))
