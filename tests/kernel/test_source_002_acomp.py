@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from tests.engines.iaa import NOISE, PAGE, engine
@@ -50,7 +50,7 @@ MODES = ("sync", "async", "async_irq")
 
 
 @contextmanager
-def booted(mode: str, profile: Literal["2025+", "v9-2023"] = "2025+") -> Iterator[tuple[Kernel, Iaa, Model]]:
+def booted(mode: str, profile: str = "2025") -> Iterator[tuple[Kernel, Iaa, Model]]:
     """A kernel over a layer with the driver in that mode, and software."""
     with (
         engine(sync_mode=mode) as (iaa, _bus, models),
