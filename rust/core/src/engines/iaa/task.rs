@@ -12,6 +12,7 @@ use super::form::Form;
 use super::modes::Mode;
 use super::queue::{Flight, WorkQueue};
 use super::trouble::Trouble;
+pub use super::trouble::{Ended, Failure};
 use crate::alg::{Direction, Facts};
 use crate::buffer::{Output, Source};
 use crate::idxd::port::Mapped;
@@ -24,40 +25,6 @@ use std::sync::Arc;
 pub const DYNAMIC_MOST: usize = 4096;
 /// How often a message is begun again when the device that had it went away.
 const LOST_MOST: u32 = 100;
-
-/// Why a message has no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// In the driver's words, with the bytes of space that there were.
-    Trouble(Trouble, usize),
-    /// In the layer's.
-    Status(Status),
-}
-
-impl Failure {
-    pub fn errno(&self) -> i32 {
-        match self {
-            Self::Trouble(trouble, _) => trouble.errno(),
-            Self::Status(status) => status.errno(),
-        }
-    }
-
-    pub fn status(self) -> Status {
-        match self {
-            Self::Trouble(Trouble::TooBig | Trouble::Overflow, capacity) => Status::OutputTooSmall { capacity },
-            Self::Trouble(trouble, _) => trouble.status(),
-            Self::Status(status) => status,
-        }
-    }
-}
-
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble, 0)
-    }
-}
-
-pub type Ended = Result<Facts, Failure>;
 
 /// What came of the attempt to begin.
 pub enum Begun {
