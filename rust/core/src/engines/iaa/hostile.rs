@@ -30,7 +30,7 @@ impl Liar {
             queue: "wq1.0".into(),
             queue_id: 0,
             name: "liar".into(),
-            mode: if seed % 3 == 0 { Sharing::Shared } else { Sharing::Dedicated },
+            mode: if seed.is_multiple_of(3) { Sharing::Shared } else { Sharing::Dedicated },
             size: 16,
             node: 0,
             pasid: 0,
@@ -61,13 +61,13 @@ impl Liar {
             self.random() as u8 | 1,
         ];
         record.status = kinds[self.random() as usize % kinds.len()];
-        if self.random() % 4 == 0 {
+        if self.random().is_multiple_of(4) {
             record.error_code = analytics::OUTPUT_OVERFLOW;
         }
         let sizes =
             [0, 1, descriptor.max_dst_size, descriptor.max_dst_size.wrapping_add(1), u32::MAX, record.output_size];
         record.output_size = sizes[self.random() as usize % sizes.len()];
-        if self.random() % 2 == 0 {
+        if self.random().is_multiple_of(2) {
             record.bytes_completed = descriptor.src1_size;
         }
         record
@@ -100,7 +100,7 @@ impl Queue for Liar {
         self.answer(descriptor);
     }
     fn enqueue(&self, descriptor: &Descriptor) -> bool {
-        let takes = self.random() % 8 != 0;
+        let takes = !self.random().is_multiple_of(8);
         if takes {
             self.answer(descriptor);
         }
@@ -119,7 +119,7 @@ impl Queue for Liar {
         false
     }
     fn is_alive(&self) -> bool {
-        self.random() % 1000 != 0
+        !self.random().is_multiple_of(1000)
     }
 }
 
