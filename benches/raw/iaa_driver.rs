@@ -10,7 +10,8 @@
     unsafe_code,
     clippy::unwrap_used,
     clippy::undocumented_unsafe_blocks,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::panic
 )]
 
 use acrypto_core::alg::huffman::body::Recipe;
