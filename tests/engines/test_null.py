@@ -41,3 +41,27 @@ def test_it_works_in_a_loop(engine) -> None:
             assert operation.completion.device == "null0"
 
     asyncio.run(main())
+
+
+class Counted(Null):
+    """Counts how often it was closed; the third time it cannot be."""
+
+    closed = 0
+
+    def close(self) -> None:
+        Counted.closed += 1
+        if Counted.closed == 3:
+            raise RuntimeError("cannot be closed")
+
+
+def test_its_layer_closes_an_engine_once(caplog: pytest.LogCaptureFixture) -> None:
+    """When the device is removed, or with the layer; an engine that cannot be closed keeps no layer from closing."""
+    Counted.closed = 0
+    with acrypto.open([Counted(), Counted()]) as layer:
+        layer.remove_device("null0")
+        assert Counted.closed == 1
+    layer.close()
+    assert Counted.closed == 2
+    assert not caplog.records
+    acrypto.open([Counted()]).close()
+    assert "closing the engine null failed" in caplog.text

@@ -16,7 +16,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 #: Those whose blocks are whole programs; elsewhere they are parts of one.
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("drop-ins.md", "kernel.md", "pagestore.md", "streams.md")),
+    *(ROOT / "docs" / name for name in ("drop-ins.md", "engines/iaa.md", "kernel.md", "pagestore.md", "streams.md")),
 ]
 
 

@@ -2,7 +2,7 @@
 
 use crate::buffer::{Pins, Reached};
 use crate::error::OrRaise;
-use acrypto_core::idxd::model::{Capabilities, Death, Device, Harm, Injection, QueueConfig};
+use acrypto_core::idxd::model::{Capabilities, Death, Device, Harm, Injection, Knobs, QueueConfig};
 use acrypto_core::idxd::port::{Mode, Queue};
 use acrypto_core::idxd::wire::{Descriptor, SIZE};
 use acrypto_core::status::{Outcome, Status};
@@ -40,6 +40,13 @@ pub struct IdxdDevice {
 
 #[pymethods]
 impl IdxdDevice {
+    /// What can be tuned.
+    #[classattr]
+    #[allow(non_snake_case)] // as constants are in Python
+    fn KNOBS() -> [&'static str; Knobs::NAMES.len()] {
+        Knobs::NAMES
+    }
+
     #[new]
     #[pyo3(signature = (*, name = "iax1", id = 1, node = 0, engines = 8, groups = 4, work_queues = 8,
         max_work_queues_size = 128, max_transfer = 1 << 31, configurable = true, pasid_enabled = true,

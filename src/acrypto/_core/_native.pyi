@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
+from typing import Any, ClassVar, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
 
 from typing_extensions import Buffer as BytesLike
 
@@ -1998,17 +1998,15 @@ class IaaDriver:
 
     Args:
         shape: so many NUMA nodes and so many CPUs; None for this machine's.
-        packages: None: queues are spread over CPUs by counting through the nodes. Else by package: how many of a device's
-            queues only compress, and whether each direction goes to all devices of the package.
+        packages: None: queues are spread over CPUs by counting through the nodes. Else by package: how many queues of a
+            device only compress, and whether each direction goes to all devices of the package.
     """
 
     def __new__(
         cls, *, shape: tuple[int, int] | None = None, packages: tuple[int, bool, bool] | None = None
     ) -> IaaDriver: ...
     @staticmethod
-    def for_server(
-        packages: int, cores: int, threads: int, mapping: tuple[int, bool, bool] | None
-    ) -> IaaDriver:
+    def for_server(packages: int, cores: int, threads: int, mapping: tuple[int, bool, bool] | None) -> IaaDriver:
         """For another machine: packages, cores of each, threads of each; `mapping` as `packages` above."""
 
     def bind(self, queue: IdxdQueue) -> None:
@@ -2125,6 +2123,7 @@ class IdxdDevice:
         threads: threads that run it; with 0 only those who call `IdxdQueue.help`.
     """
 
+    KNOBS: ClassVar[Sequence[str]]
     def __new__(
         cls,
         *,

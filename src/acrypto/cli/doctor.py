@@ -83,11 +83,15 @@ COMPOSED = (
 def command(selftest: bool, as_json: bool) -> int:
     """Tell what works here: engines, build, CPU features, limits, compression devices, and known answers.
 
+    Each work queue of a real device that can be opened is tried; with --selftest those of soft devices, too.
+
     An absent engine or device is not a failure. Exit code 1 if something fails that should work: a build without
-    optimisation, a known answer that is wrong, a driver's self-test, an algorithm that nobody offers and that should be
-    offered, a stored configuration that would not be taken.
+    optimisation, a known answer that is wrong, a driver's self-test, a work queue, an algorithm that nobody offers and
+    that should be offered, a stored configuration that would not be taken.
     """
     build = _core.build_info()
+    # Before any engine is probed: a dedicated queue has one owner at a time.
+    idxd, lights = _idxd(selftest=selftest)
     found = catalogue()
     engines = [_engine(name, kind) for name, kind in found.engines.items()]
     engines += [{"engine": name, "state": f"absent: {reason}", "needs": ""} for name, reason in found.broken]
@@ -103,8 +107,7 @@ def command(selftest: bool, as_json: bool) -> int:
     failed = [f"{row.driver} on {row.device}: {row.reason}" for row in offers if row.selftest == "failed"]
     checks.append(_check("every self-test passed", right=not failed, detail="; ".join(failed)))
     proofs = [_proof(row) for row in offers] if selftest else []
-    checks += _stored_configuration()
-    idxd = _idxd()
+    checks += lights + _stored_configuration()
     facts = _facts(build)
     if as_json:
         told = {"facts": facts, "engines": engines, "idxd": idxd, "checks": checks}
@@ -123,11 +126,26 @@ def command(selftest: bool, as_json: bool) -> int:
     return int(any(row["verdict"] == "FAIL" for row in checks))
 
 
-def _idxd() -> list[dict[str, str]]:
-    """What there is of real idxd devices, and what keeps programs from them."""
+def _idxd(*, selftest: bool) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """What there is of real idxd devices and what keeps programs from them, and a check for each queue tried."""
+    from acrypto.cli import first_light
     from acrypto.idxd import doctor, sysfs
 
-    return [finding.as_dict() for finding in doctor.examine(sysfs.discover())]
+    found = sysfs.discover()
+    findings = doctor.examine(found)
+    checks = []
+    for queue, wrong, why_not in first_light.real(found.queues):
+        if why_not:
+            findings.append(doctor.Finding(queue, f"not tried: {why_not}"))
+        else:
+            checks.append(_check(f"first light of {queue}", right=not wrong, detail=wrong))
+    if selftest:
+        try:
+            tried = first_light.soft()
+        except (AcryptoError, OSError):
+            tried = []  # what is stored is no good, which is a check of its own
+        checks += [_check(f"first light of soft {queue}", right=not wrong, detail=wrong) for queue, wrong, _ in tried]
+    return [finding.as_dict() for finding in findings], checks
 
 
 def _stored_configuration() -> list[dict[str, str]]:

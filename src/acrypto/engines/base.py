@@ -67,4 +67,7 @@ class Engine:
         return False
 
     def close(self) -> None:
-        """Lets go of everything. Called once, after the last `submit`."""
+        """Lets go of everything. Called once, after the last `submit`; of a native engine when its device has closed.
+
+        Not called in a forked child, to which nothing of the layer belongs.
+        """

@@ -42,9 +42,9 @@ class Iaa(Engine):
         sync_mode: `sync`: the caller's thread waits for the device. `async`: completions are polled for. `async_irq`:
             the device interrupts.
         verify_compress: whether each compression is read back by the device, and its checksum compared.
-        packages: None: CPUs are spread over devices by counting through the nodes. `(n, c, d)`: by package, where the last
-            n queues of each device only compress (0: all do both), and c and d say whether a CPU uses all devices of
-            its package to compress and to decompress, or only its own.
+        packages: None: CPUs are spread over devices by counting through the nodes. `(n, c, d)`: by package, where the
+            last n queues of each device only compress (0: all do both), and c and d say whether a CPU uses all devices
+            of its package to compress and to decompress, or only its own.
 
     Raises:
         UsageError: no such mode.
@@ -67,6 +67,7 @@ class Iaa(Engine):
             raise UsageError(f"sync_mode is {sync_mode!r}; it must be one of {', '.join(MODES)}")
         self._bus = bus
         self._owns_bus = False
+        self._is_closed = False
         self._driver = _core.IaaDriver(packages=packages)
         self._driver.set_sync_mode(sync_mode)
         self._driver.set_verify_compress(bool(verify_compress))
@@ -85,7 +86,9 @@ class Iaa(Engine):
         return self._driver
 
     def probe(self) -> Absent | None:
-        """Binds the queues that there are; absent until the first one is bound."""
+        """Binds the queues that there are; absent until the first one is bound, and once it was closed."""
+        if self._is_closed:
+            return Absent("this instance was closed; make another")
         if not self._driver.registered:
             try:
                 self._bind()
@@ -133,11 +136,15 @@ class Iaa(Engine):
         return self._driver.revive()
 
     def close(self) -> None:
-        """Gives the queues back."""
-        if self._bus is not None:
-            self._bus.unregister(self._crypto)
-            if self._owns_bus:
-                self._bus.close()
+        """Gives the queues back. This instance binds none any more."""
+        self._is_closed = True
+        if self._bus is None:
+            for (device, queue), *_counts in self._driver.in_flight():
+                self._driver.unbind(device, queue)
+            return
+        self._bus.unregister(self._crypto)
+        if self._owns_bus:
+            self._bus.close()
 
     def _bind(self) -> None:
         if self._bus is None and os.path.isdir(DEVICES):

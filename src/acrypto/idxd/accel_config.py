@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from acrypto._core import IdxdDevice
 from acrypto.idxd.numbers import shown
 from acrypto.idxd.state import MAX_NAME, Capabilities, dsa_capabilities
 from acrypto.model.errors import CorruptInput, UsageError
@@ -63,16 +64,7 @@ QUEUE_SETTINGS: dict[str, type] = {
 ENGINE_SETTINGS = {"group_id": int}
 
 #: What a model can be told: nanoseconds, bytes a second, or 0 and 1.
-KNOBS = (
-    "compress_ns",
-    "decompress_ns",
-    "other_ns",
-    "bytes_per_second",
-    "watchdog_ns",
-    "fault_ns",
-    "fault_timeout_ns",
-    "faults_stay",
-)
+KNOBS = tuple(IdxdDevice.KNOBS)
 MAX_KNOB = 1e15
 MAX_THREADS = 64
 _SHAPE = {one.name: one.type for one in fields(Capabilities) if one.name not in {"kind", "operations"}}

@@ -134,6 +134,9 @@ class Bus:
         """Disables everything."""
         with self._lock:
             for node in self._nodes.values():
+                # Queues first: who disables a device with active ones is warned.
+                for index in list(node.drivers):
+                    node.unbind(node.device.queues[index])
                 if node.device.state != "disabled":
                     node.disable()
 

@@ -14,6 +14,7 @@ from acrypto.idxd.backing import Model
 from acrypto.idxd.bus import Bus, configure_defaults
 from acrypto.idxd.errors import BusError
 from acrypto.idxd.queue import Nothing
+from acrypto.model.directories import user_directory
 from acrypto.model.errors import CorruptInput
 
 TYPE_CHECKING = False
@@ -36,10 +37,8 @@ def path() -> str | None:
     chosen = os.environ.get("ACRYPTO_IDXD_CONFIG")
     if chosen is not None:
         return chosen or None
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/.config")
-    return os.path.join(base, "acrypto", "idxd.json") if os.path.isabs(base) else None
+    base = user_directory("XDG_CONFIG_HOME", "~/.config")
+    return None if base is None else os.path.join(base, "idxd.json")
 
 
 def read(file: str | None = None) -> Configuration | None:

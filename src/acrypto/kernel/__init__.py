@@ -11,6 +11,7 @@ from acrypto.kernel.acomp import (
     acomp_request_free,
     crypto_acomp_compress,
     crypto_acomp_decompress,
+    crypto_acomp_poll,
     crypto_acomp_reqtfm,
 )
 from acrypto.kernel.acomp_request import (
@@ -321,7 +322,7 @@ __all__ = [
     "acomp_request_set_dst_nondma", "acomp_request_set_dst_folio", "acomp_request_set_unit_size",
     "acomp_request_isnondma",
     "acomp_request_alloc", "acomp_request_free", "crypto_acomp_reqtfm", "acomp_request_complete",
-    "crypto_acomp_compress", "crypto_acomp_decompress",
+    "crypto_acomp_compress", "crypto_acomp_decompress", "crypto_acomp_poll",
     # digests and MACs
     "CryptoShash", "ShashDesc", "crypto_alloc_shash", "crypto_free_shash", "crypto_shash_alg_name",
     "crypto_shash_driver_name", "crypto_shash_digestsize", "crypto_shash_blocksize", "crypto_shash_statesize",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from acrypto.kernel import batch, codec, scatterlist, scomp
 from acrypto.kernel.acomp_request import CRYPTO_ACOMP_ALLOC_OUTPUT, AcompReq, acomp_request_isnondma
 from acrypto.kernel.algs import AcompAlg, ScompAlg
-from acrypto.kernel.errno import EINVAL, EIO, ENOSPC, ErrPtr
+from acrypto.kernel.errno import EAGAIN, EINVAL, EIO, ENOSPC, ErrPtr
 from acrypto.kernel.request import CRYPTO_TFM_REQ_MAY_BACKLOG, crypto_request_complete
 from acrypto.kernel.wait import CryptoWait, crypto_req_done, crypto_wait_req
 
@@ -65,6 +65,15 @@ def crypto_acomp_compress(req: AcompReq) -> int:
 def crypto_acomp_decompress(req: AcompReq) -> int:
     """Decompresses; returns as `crypto_acomp_compress` does, and `-EINVAL` for damaged data."""
     return _do(req, compress=False)
+
+
+def crypto_acomp_poll(req: AcompReq) -> int:
+    """How a request ended that returned `-EINPROGRESS`: `-EAGAIN` while it has not (covers of the iaa_crypto series).
+
+    For requests without a completion function, and for others as well. Never blocks.
+    """
+    req.tfm.check()
+    return -EAGAIN if req.busy else req.err
 
 
 def _do(req: AcompReq, *, compress: bool) -> int:

@@ -32,9 +32,10 @@ class CryptoAsyncRequest:
         complete, data: what is called at the end, and its first argument.
         freed: whether it was freed; it takes no more work then.
         ctx: for the implementation (`acomp_request_ctx` and the like).
+        err: how it ended last, once it has.
     """
 
-    __slots__ = ("_busy", "_lock", "complete", "ctx", "data", "flags", "freed")
+    __slots__ = ("_busy", "_lock", "complete", "ctx", "data", "err", "flags", "freed")
 
     def __init__(self) -> None:
         self.flags = 0
@@ -42,6 +43,7 @@ class CryptoAsyncRequest:
         self.data: object = None
         self.ctx: object = None
         self.freed = False
+        self.err = 0
         self._busy = False
         self._lock = threading.Lock()
 
@@ -63,6 +65,7 @@ class CryptoAsyncRequest:
         """What the call that began it returns: with a final result, no completion will come."""
         if err not in {-EINPROGRESS, -EBUSY}:
             with self._lock:
+                self.err = err
                 self._busy = False
         return err
 
@@ -94,6 +97,7 @@ def crypto_request_complete(req: CryptoAsyncRequest, err: int) -> None:
             log.error("%s was completed twice, now with %s", type(req).__name__, errname(err))
             return
         if err != -EINPROGRESS:
+            req.err = err
             req._busy = False
         complete, data = req.complete, req.data
     if complete is not None:

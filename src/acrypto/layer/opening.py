@@ -96,17 +96,33 @@ class Devices:
 
     def close(self, name: str) -> None:
         """Closes a device whose offers have left, and forgets it."""
-        self._engines.pop(name, None)
+        engine = self._engines.pop(name, None)
         with contextlib.suppress(NoEngine):  # somebody else has waited for it, too, and was first
             self._native.remove_device(name)
         pump = self._pumps.pop(name, None)
         if pump is not None:
-            pump.stop()
+            pump.stop()  # it closes its engine
+        elif engine is not None:
+            _close(engine)
 
     def stop(self) -> None:
-        """Ends the threads, after the core has closed the devices."""
+        """Ends the threads and closes the engines, after the core has closed the devices."""
+        while self._engines:
+            with contextlib.suppress(KeyError):  # closed from several threads at once
+                name, engine = self._engines.popitem()
+                if name not in self._pumps:
+                    _close(engine)
         while self._pumps:
             self._pumps.popitem()[1].stop()
+
+
+def _close(engine: Engine) -> None:
+    try:
+        engine.close()
+    except Exception:  # of an installed package, perhaps: the layer closes all the same
+        import logging
+
+        logging.getLogger("acrypto").exception("closing the engine %s failed", engine.name)
 
 
 def _offer(row: tuple[str, str, str, int, bool, object, tuple[int, int, int, bool]], *, asynchronous: bool) -> Offer:

@@ -13,6 +13,7 @@ import stat
 
 from acrypto import _core
 from acrypto._core import _native
+from acrypto.model.directories import user_directory
 
 #: Digits of what `short` gives.
 KEY_DIGITS = 32
@@ -23,10 +24,7 @@ def directory() -> str | None:
     chosen = os.environ.get("ACRYPTO_CACHE")
     if chosen is not None:
         return chosen or None
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.expanduser("~/.cache")
-    return os.path.join(base, "acrypto") if os.path.isabs(base) else None
+    return user_directory("XDG_CACHE_HOME", "~/.cache")
 
 
 def build() -> str:

@@ -84,8 +84,9 @@ class _Suite:
             _law(bool(row.driver), "an offer names its driver", row.algorithm)
             if content:
                 _law(row.selftest != "failed", "an offer passes its self-test", row.driver, row.reason)
-        names = [row.algorithm for row in self._rows]
-        _law(len(names) == len(set(names)), "an engine bids once for an algorithm")
+        # An algorithm may have several: what differs has a driver of its own.
+        names = [row.driver for row in self._rows]
+        _law(len(names) == len(set(names)), "an engine bids once by a driver's name")
 
     def settling(self) -> None:
         """Whatever is submitted ends, whether anybody waits or not."""

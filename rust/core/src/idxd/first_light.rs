@@ -20,8 +20,10 @@ pub fn run(queue: &Arc<dyn Queue>) -> Result<(), String> {
     let trial = Trial { queue, slots };
     trial.submit("a NOOP", Descriptor::new(opcode::NOOP, 0))?;
 
-    let page: Vec<u8> = (0..PAGE).map(|index| (index / 7 % 251) as u8).collect();
-    let (mut packed, mut back) = (vec![0; 2 * PAGE], vec![0; PAGE]);
+    // It compresses well, so that no space is larger than itself: a queue may take no more.
+    let len = PAGE.min(usize::try_from(queue.info().abilities.max_transfer).unwrap_or(PAGE));
+    let page: Vec<u8> = (0..len).map(|index| (index / 7 % 251) as u8).collect();
+    let (mut packed, mut back) = (vec![0; len], vec![0; len]);
     let table = aecs::fixed().map_err(|_| "the table of fixed codes cannot be made")?;
     #[allow(unsafe_code)]
     // SAFETY: the memory is declared before its mappings, so that it outlives them, and nobody else touches it: a
@@ -40,16 +42,16 @@ pub fn run(queue: &Arc<dyn Queue>) -> Result<(), String> {
 
     let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS | flag::CC);
     descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB;
-    (descriptor.src1_addr, descriptor.src1_size) = (source.addr(), PAGE as u32);
-    (descriptor.dst_addr, descriptor.max_dst_size) = (middle.addr(), 2 * PAGE as u32);
+    (descriptor.src1_addr, descriptor.src1_size) = (source.addr(), len as u32);
+    (descriptor.dst_addr, descriptor.max_dst_size) = (middle.addr(), len as u32);
     (descriptor.src2_addr, descriptor.src2_size) = (codes.addr(), aecs::COMPRESS_SIZE as u32);
     let there = trial.submit("a compression", descriptor)?;
 
     let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flag::CC);
     descriptor.codec_flags =
         decompress::ENABLE | decompress::FLUSH_OUTPUT | decompress::CHECK_FOR_EOB | decompress::STOP_ON_EOB;
-    (descriptor.src1_addr, descriptor.src1_size) = (middle.addr(), there.output_size.min(2 * PAGE as u32));
-    (descriptor.dst_addr, descriptor.max_dst_size) = (target.addr(), PAGE as u32);
+    (descriptor.src1_addr, descriptor.src1_size) = (middle.addr(), there.output_size.min(len as u32));
+    (descriptor.dst_addr, descriptor.max_dst_size) = (target.addr(), len as u32);
     let here = trial.submit("a decompression", descriptor)?;
     drop((source, middle, target, codes));
     if here.crc != there.crc {

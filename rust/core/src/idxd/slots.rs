@@ -38,7 +38,11 @@ const BITS: usize = 64;
 impl Slots {
     /// None if the queue can map no more.
     pub fn new(queue: &Arc<dyn Queue>) -> Option<Self> {
-        let num = queue.info().size.max(1);
+        Self::of(queue, queue.info().size.max(1))
+    }
+
+    /// The same, as many as are asked for.
+    pub fn of(queue: &Arc<dyn Queue>, num: usize) -> Option<Self> {
         let records: Box<[Record]> = (0..num).map(|_| Record(UnsafeCell::new(Completion::default()))).collect();
         // SAFETY: the records stay where they are until `_mapped` has been dropped, and are only reached as told above.
         let mapped = unsafe { queue.map(records.as_ptr() as *mut u8, num * SIZE, true) }?;
@@ -116,6 +120,19 @@ impl Slots {
                     self.give(slot);
                 }
             }
+        }
+    }
+
+    /// Takes those that were left behind out of the way of [`take`](Self::take): they are the caller's.
+    pub fn take_left(&self) -> Vec<u64> {
+        self.left.iter().map(|word| word.swap(0, Ordering::AcqRel)).collect()
+    }
+
+    /// Leaves them behind again, or gives them back if the device will never write them.
+    pub fn return_left(&self, left: &[u64], is_over: bool) {
+        let words = if is_over { &self.free } else { &self.left };
+        for (word, bits) in words.iter().zip(left) {
+            word.fetch_or(*bits, Ordering::AcqRel);
         }
     }
 

@@ -57,6 +57,8 @@ struct State {
     devices: Vec<Bound>,
     mapping: Mapping,
     plan: Option<Plan>,
+    /// Most bytes that every queue takes, or took when there was one.
+    max_transfer: u64,
 }
 
 /// See the head of this file. Shareable between threads.
@@ -81,6 +83,8 @@ pub struct Driver {
 
 /// How often tables are looked into that hold queues which have just gone.
 const NEXT_TRIES: u32 = 8;
+/// Most bytes before there is any queue (the kernel's `WQ_DEFAULT_MAX_XFER`).
+const MAX_TRANSFER: u64 = 2 << 20;
 /// Linux's limit of looks.
 const POLL_LIMIT: u32 = 1_000_000;
 /// Shorter than the layer waits for what is lost; longer than any process is kept from running by others.
@@ -89,7 +93,7 @@ const POLL_TIME: Duration = Duration::from_millis(2_000);
 impl Driver {
     pub fn new(topology: Topology, mapping: Mapping) -> Self {
         Self {
-            state: Mutex::new(State { devices: Vec::new(), mapping, plan: None }),
+            state: Mutex::new(State { devices: Vec::new(), mapping, plan: None, max_transfer: MAX_TRANSFER }),
             tables: Tables::new(topology),
             is_enabled: AtomicBool::new(false),
             is_registered: AtomicBool::new(false),
@@ -159,13 +163,18 @@ impl Driver {
         };
         let lists: Vec<_> = state.devices.iter().map(open).filter(|list| !list.is_empty()).collect();
         state.plan = Some(self.tables.rebalance(&lists, state.mapping));
+        let bound = state.devices.iter().flat_map(|device| &device.queues);
+        if let Some(most) = bound.map(|queue| queue.port.info().abilities.max_transfer).min() {
+            state.max_transfer = most;
+        }
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// A queue's device stopped answering: its queues get nothing more until it does.
+    /// If it answers again already, all that was sent before is cleared away.
     pub fn lose(&self, queue: &WorkQueue) {
         let mut state = lock(&self.state);
-        if queue.is_lost() || queue.port.is_alive() {
+        if queue.is_lost() || queue.port.is_alive() && (!queue.is_unsettled() || queue.answers()) {
             return;
         }
         let same = state.devices.iter().flat_map(|device| &device.queues).filter(|other| !other.port.is_alive());
@@ -274,11 +283,9 @@ impl Driver {
         state.devices.iter().flat_map(|device| &device.queues).any(|queue| queue.port.info().abilities.header_gen)
     }
 
-    /// Most bytes that every queue takes.
+    /// Most bytes that every queue takes; without any, what it was with the last.
     pub fn max_transfer(&self) -> u64 {
-        let state = lock(&self.state);
-        let most = state.devices.iter().flat_map(|device| &device.queues);
-        most.map(|queue| queue.port.info().abilities.max_transfer).min().unwrap_or(0)
+        lock(&self.state).max_transfer
     }
 
     /// What the last rebalance came to, and which queues a CPU uses, by device and queue.

@@ -2,8 +2,8 @@
 
 use super::driver::{Driver, Patience, Settings, SyncMode};
 use super::modes::Mode;
-use super::task::{Begun, Ended, Failure, Message, Task};
-use super::trouble::Trouble;
+use super::task::{Begun, Message, Task};
+use super::trouble::{Ended, Failure, Trouble};
 use crate::alg::{self, Call, Direction, Facts, Job, Kind, Params, Transform};
 use crate::buffer::{EMPTY, Output, Source};
 use crate::status::{Outcome, Status};

@@ -6,7 +6,8 @@
 
 use super::driver::{Driver, Patience, SyncMode};
 use super::form::Form;
-use super::task::{Begun, Failure, Message, Task};
+use super::task::{Begun, Message, Task};
+use super::trouble::Failure;
 use crate::alg::{Facts, Transform};
 use crate::ffi::eventfd::{self, EventFd};
 use crate::operation::UnitResult;

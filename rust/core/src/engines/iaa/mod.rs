@@ -17,6 +17,9 @@ pub mod by_n;
 mod by_n_software;
 pub mod driver;
 pub mod form;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod hostile;
 pub mod later;
 pub mod modes;
 pub mod queue;

@@ -7,7 +7,7 @@ use crate::idxd::port::{Mapped, Mode as Sharing, Queue};
 use crate::idxd::slots::Slots;
 use crate::idxd::wire::{Completion, Descriptor, decompress, flag, opcode, status};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a shared queue is asked before the caller is told that it is full (`enqcmds_retries` of the kernel).
@@ -27,6 +27,8 @@ pub struct WorkQueue {
     is_leaving: AtomicBool,
     /// Its device stopped answering.
     is_lost: AtomicBool,
+    /// The last of its device's deaths after which a DRAIN has come back: of before, nothing will.
+    settled: AtomicU64,
     /// Descriptors under way.
     in_flight: AtomicUsize,
 }
@@ -34,6 +36,7 @@ pub struct WorkQueue {
 impl WorkQueue {
     /// Maps what it needs and has the device build its tables.
     pub fn bind(port: Arc<dyn Queue>, counters: Arc<Counters>, own: &[Arc<Own>]) -> Result<Arc<Self>, Trouble> {
+        let settled = port.deaths();
         let slots = Slots::new(&port).ok_or(Trouble::NoRoom)?;
         let tables = Tables::new(&*port, own).ok_or(Trouble::NoRoom)?;
         let queue = Arc::new(Self {
@@ -43,6 +46,7 @@ impl WorkQueue {
             tables,
             is_leaving: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
+            settled: AtomicU64::new(settled),
             in_flight: AtomicUsize::new(0),
         });
         queue.read_canned_header();
@@ -80,18 +84,36 @@ impl WorkQueue {
         self.tables.addr(mode, compresses)
     }
 
-    /// Whether its device does anything at all: a NOOP comes back.
-    pub fn answers(self: &Arc<Self>) -> bool {
+    /// Whether its device does anything at all: a DRAIN comes back. Then so has all that was sent before, or it never will:
+    /// the records that were left behind are free again.
+    ///
+    /// It takes a record of its own, since all of the queue's may have been left behind.
+    pub fn answers(&self) -> bool {
+        let deaths = self.port.deaths();
+        let Some(slots) = Slots::of(&self.port, 1) else { return false };
+        let Some(slot) = slots.take() else { return false };
+        let left = self.slots.take_left();
         let until = Instant::now() + ANSWERS_WITHIN;
-        let Ok(mut flight) = self.send_anyway(Descriptor::new(opcode::NOOP, 0), false) else { return false };
-        loop {
-            if let Some(record) = flight.look() {
-                return record.status == status::SUCCESS;
-            }
-            if !flight.help() && Instant::now() >= until {
-                return false;
+        let is_sent = self.store(Descriptor::new(opcode::DRAIN, 0), slots.addr(slot), false).is_ok();
+        let mut is_back = false;
+        while is_sent && !is_back && self.port.is_alive() {
+            is_back = slots.look(slot).is_some_and(|record| record.status == status::SUCCESS);
+            if !is_back && !self.port.help() && Instant::now() >= until {
+                break;
             }
         }
+        self.slots.return_left(&left, is_back);
+        if is_back {
+            self.settled.fetch_max(deaths, Ordering::AcqRel);
+        } else if is_sent {
+            self.port.forsake();
+        }
+        is_back
+    }
+
+    /// Whether its device has died since somebody last made sure of what it left.
+    pub fn is_unsettled(&self) -> bool {
+        self.port.deaths() != self.settled.load(Ordering::Acquire)
     }
 
     /// Sends one descriptor. Its completion comes to a record of this queue's.
@@ -101,8 +123,12 @@ impl WorkQueue {
 
     fn send_anyway(self: &Arc<Self>, descriptor: Descriptor, wants_interrupt: bool) -> Result<Flight, Trouble> {
         let slot = self.slots.take().ok_or(Trouble::NoSlot)?;
+        let deaths = self.port.deaths();
         match self.put(slot, descriptor, wants_interrupt) {
-            Ok(()) => Ok(Flight { queue: Arc::clone(self), slot, state: State::Out }),
+            Ok(()) => {
+                let is_sure = self.port.deaths() == deaths;
+                Ok(Flight { queue: Arc::clone(self), slot, state: State::Out, deaths, is_sure })
+            }
             Err(trouble) => {
                 self.slots.give(slot);
                 Err(trouble)
@@ -111,8 +137,15 @@ impl WorkQueue {
     }
 
     /// Into the portal, with a record that the caller has.
-    fn put(&self, slot: usize, mut descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
-        descriptor.completion_addr = self.slots.addr(slot);
+    fn put(&self, slot: usize, descriptor: Descriptor, wants_interrupt: bool) -> Result<(), Trouble> {
+        self.store(descriptor, self.slots.addr(slot), wants_interrupt)?;
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Into the portal, with any record.
+    fn store(&self, mut descriptor: Descriptor, record: u64, wants_interrupt: bool) -> Result<(), Trouble> {
+        descriptor.completion_addr = record;
         descriptor.pasid_priv = self.port.info().pasid & 0x000f_ffff;
         descriptor.flags_opcode |= flag::CRAV | flag::RCR;
         if wants_interrupt {
@@ -134,7 +167,6 @@ impl WorkQueue {
                 }
             }
         }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -168,6 +200,10 @@ pub struct Flight {
     queue: Arc<WorkQueue>,
     slot: usize,
     state: State,
+    /// How often the device had died when it was sent.
+    deaths: u64,
+    /// It was sent before the next death, and not between that and this.
+    is_sure: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,9 +248,16 @@ impl Flight {
             return Err(Trouble::NoSlot);
         }
         self.queue.slots.clear(self.slot);
+        self.deaths = self.queue.port.deaths();
         self.queue.put(self.slot, descriptor, wants_interrupt)?;
         self.state = State::Out;
+        self.is_sure = self.queue.port.deaths() == self.deaths;
         Ok(())
+    }
+
+    /// Whether nobody will answer: its device does not, or has died since.
+    pub fn is_lost(&self) -> bool {
+        self.state == State::Out && (!self.queue.port.is_alive() || self.queue.port.deaths() != self.deaths)
     }
 
     /// Lends this thread to the model, if it is one.
@@ -239,8 +282,13 @@ impl Drop for Flight {
     fn drop(&mut self) {
         match self.state {
             State::Out => {
-                self.queue.port.forsake();
-                self.queue.slots.leave(self.slot);
+                // Sent before a death whose remains have been cleared: nobody will write it.
+                if self.is_sure && self.deaths < self.queue.settled.load(Ordering::Acquire) {
+                    self.queue.slots.give(self.slot);
+                } else {
+                    self.queue.port.forsake();
+                    self.queue.slots.leave(self.slot);
+                }
                 self.queue.in_flight.fetch_sub(1, Ordering::Relaxed);
             }
             State::Kept => self.queue.slots.give(self.slot),

@@ -11,7 +11,7 @@ use super::by_n::{self, Parts};
 use super::form::Form;
 use super::modes::Mode;
 use super::queue::{Flight, WorkQueue};
-use super::trouble::Trouble;
+use super::trouble::{Ended, Failure, Trouble};
 use crate::alg::{Direction, Facts};
 use crate::buffer::{Output, Source};
 use crate::idxd::port::Mapped;
@@ -23,41 +23,7 @@ use std::sync::Arc;
 /// Most bytes of a message whose tables the device makes itself (the kernel's `PAGE_SIZE`).
 pub const DYNAMIC_MOST: usize = 4096;
 /// How often a message is begun again when the device that had it went away.
-const LOST_MOST: u32 = 8;
-
-/// Why a message has no result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// In the driver's words, with the bytes of space that there were.
-    Trouble(Trouble, usize),
-    /// In the layer's.
-    Status(Status),
-}
-
-impl Failure {
-    pub fn errno(&self) -> i32 {
-        match self {
-            Self::Trouble(trouble, _) => trouble.errno(),
-            Self::Status(status) => status.errno(),
-        }
-    }
-
-    pub fn status(self) -> Status {
-        match self {
-            Self::Trouble(Trouble::TooBig | Trouble::Overflow, capacity) => Status::OutputTooSmall { capacity },
-            Self::Trouble(trouble, _) => trouble.status(),
-            Self::Status(status) => status,
-        }
-    }
-}
-
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble, 0)
-    }
-}
-
-pub type Ended = Result<Facts, Failure>;
+const LOST_MOST: u32 = 100;
 
 /// What came of the attempt to begin.
 pub enum Begun {
@@ -175,6 +141,9 @@ impl Message<'_> {
     pub fn begin(&mut self) -> Begun {
         let len = self.source.len();
         let form = self.form;
+        if !form.driver.is_enabled() {
+            return Begun::Done(Err(Trouble::NoDevice.into())); // also what would not need a device
+        }
         let is_tight = self.output.is_fixed() && self.output.capacity() < form.bound(len);
         if matches!(form.mode, Mode::ByN(_)) && self.compresses() && is_tight && len > 0 {
             return Begun::Done(self.aside());
@@ -333,7 +302,7 @@ impl Task {
 
     /// Whether a device that has some of it has stopped answering.
     pub fn is_lost(&self) -> bool {
-        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(|flight| !flight.queue().port.is_alive())
+        self.parts.iter().filter_map(|part| part.flight.as_ref()).any(Flight::is_lost)
     }
 
     /// What came of it, if everything is back; `message` is the one that it was begun with.
@@ -405,11 +374,10 @@ impl Task {
 
     /// Nobody will answer: another device, or an end. To be called when [`is_lost`](Self::is_lost) says so.
     pub fn begin_again(&mut self, message: &mut Message<'_>) -> Option<Ended> {
-        for flight in self.parts.iter().filter_map(|part| part.flight.as_ref()) {
-            if !flight.queue().port.is_alive() {
-                message.form.driver.lose(flight.queue());
-            }
-        }
+        let lost = self.parts.iter().filter_map(|part| part.flight.as_ref()).filter(|flight| flight.is_lost());
+        let lost: SmallVec<[Arc<WorkQueue>; 1]> = lost.map(|flight| Arc::clone(flight.queue())).collect();
+        self.parts.clear(); // which unmaps
+        lost.iter().for_each(|queue| message.form.driver.lose(queue));
         self.lost += 1;
         if self.lost > LOST_MOST {
             self.parts.clear();

@@ -4,8 +4,8 @@ use super::driver::{Driver, SyncMode};
 use super::form::Form;
 use super::modes::Mode;
 use super::table::{Mapping, Topology};
-use super::task::{Failure, Message};
-use super::trouble::Trouble;
+use super::task::Message;
+use super::trouble::{Failure, Trouble};
 use crate::alg::huffman::CANNED;
 use crate::alg::{self, Call, Direction, Job, Params, Transform};
 use crate::buffer::{EMPTY, Output, Pool, Source};
@@ -192,12 +192,19 @@ fn calls_are_refused_while_no_queue_is_bound_and_taken_again_afterwards() {
     let form = rig.form(Mode::Fixed);
     rig.driver.unbind(1, 0).unwrap();
     assert!(!rig.driver.is_enabled() && rig.driver.is_registered());
-    assert_eq!(rig.run_into(&form, Direction::Compress, &page(1), &mut [0; 4096]), Err(libc::ENODEV));
+    let later = rig.form(Mode::Fixed);
+    for form in [&form, &later] {
+        assert_eq!(rig.run_into(form, Direction::Compress, &page(1), &mut [0; 4096]), Err(libc::ENODEV));
+    }
     rig.devices[0].disable_queue(0, false).unwrap();
     let queue = rig.devices[0].enable_queue(0, config(port::Mode::Dedicated, 4)).unwrap();
     rig.driver.bind(Arc::clone(&queue)).unwrap();
     assert_eq!(rig.driver.bind(queue).err(), Some(Trouble::Busy));
-    assert!(rig.run(&form, Direction::Compress, &page(1)).is_ok());
+    for form in [form, later] {
+        assert_eq!(form.max_transfer, 1 << 21);
+        assert!(rig.run(&form, Direction::Compress, &page(1)).is_ok());
+    }
+    assert_eq!(rig.total("total_sw_comp_calls"), 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! How a descriptor can fail, in the driver's words, the kernel's numbers and the layer's.
+//! How a descriptor or a message can fail, in the driver's words, the kernel's numbers and the layer's.
 
+use crate::alg::Facts;
 use crate::idxd::wire::{analytics, status};
 use crate::status::Status;
 
@@ -89,3 +90,37 @@ impl Trouble {
         Status::Engine { engine: "iaa".into(), what: self.told() }
     }
 }
+
+/// Why a message has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// In the driver's words, with the bytes of space that there were.
+    Trouble(Trouble, usize),
+    /// In the layer's.
+    Status(Status),
+}
+
+impl Failure {
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::Trouble(trouble, _) => trouble.errno(),
+            Self::Status(status) => status.errno(),
+        }
+    }
+
+    pub fn status(self) -> Status {
+        match self {
+            Self::Trouble(Trouble::TooBig | Trouble::Overflow, capacity) => Status::OutputTooSmall { capacity },
+            Self::Trouble(trouble, _) => trouble.status(),
+            Self::Status(status) => status,
+        }
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble, 0)
+    }
+}
+
+pub type Ended = Result<Facts, Failure>;

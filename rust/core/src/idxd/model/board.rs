@@ -38,6 +38,8 @@ pub(super) struct Board {
     pub is_stopping: AtomicBool,
     /// Halted, and says so.
     pub is_halted: AtomicBool,
+    /// How often it halted and said so.
+    pub deaths: AtomicU64,
     /// The process that its threads run in.
     pub generation: u64,
 }
@@ -56,6 +58,7 @@ impl Board {
             version: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_halted: AtomicBool::new(false),
+            deaths: AtomicU64::new(0),
             generation: crate::fork::generation(),
             capabilities,
             clock,

@@ -72,6 +72,10 @@ impl Queue for Handle {
         Some(self.work.interrupt.fd())
     }
 
+    fn deaths(&self) -> u64 {
+        self.board.deaths.load(Ordering::Acquire)
+    }
+
     fn is_alive(&self) -> bool {
         self.work.is_enabled() && !self.board.is_halted.load(Ordering::Acquire) && self.board.is_ours()
     }

@@ -273,6 +273,10 @@ impl Device {
                 }
             }
         }
+        if death != Death::Silent {
+            // Last: what was stored before this has met the halted device, or will be done.
+            self.board.deaths.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Lives again, its queues as they were; what was held is done now.
