@@ -1,4 +1,4 @@
-"""What deaths cost: a mixed load over software, simulated and soft analytics devices, without deaths, and with one every second."""
+"""What deaths cost: a mixed load over software, simulated and soft analytics devices, without and with one a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The driver of Intel's analytics accelerator over the model of it: what they cost, and whether many pages travel at once.
+"""The driver of Intel's analytics accelerator over the model of it: their cost, and many pages at once.
 
 The model really compresses, on this machine's cores, so it cannot be as fast as the hardware: the codec alone stands
 beside it. Whether driver and model make of latencies and engines what those allow is measured where the codec is not
@@ -154,7 +154,7 @@ def allowed(report: Report, what: str, each: list[float], ns: float, *, has_mark
 
 
 def in_flight(report: Report, program: str, path: Path, pages: list[bytes]) -> None:
-    """64 descriptors under way: as fast as the hardware is told to be, that much slower, without a codec, in its own time."""
+    """64 descriptors under way: as fast as hardware is told to be, slower, in the model's time, without a codec."""
     limit = "latencies and engines"
     for op, latency in PUBLISHED.items():
         least = latency / ENGINES
@@ -206,7 +206,11 @@ def main() -> None:
     program = build()
     pages = corpus.pages(PAGES)
     report.raw["pages"] = f"{PAGES} pages of {PAGE} bytes: two thirds memory of a process, a third files of /usr"
-    report.raw["published, ns a page"] = {**PUBLISHED, "source": "the cover letter of Linux's iaa_crypto", "engines": ENGINES}
+    report.raw["published, ns a page"] = {
+        **PUBLISHED,
+        "source": "the cover letter of Linux's iaa_crypto",
+        "engines": ENGINES,
+    }
     report.raw["factor"] = FACTOR
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pages"

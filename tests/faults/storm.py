@@ -21,9 +21,9 @@ from typing import Any
 
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tests.faults.victims import Analytics, Mortal, SoftVictim, Victim
 
 import acrypto
-from tests.faults.victims import Analytics, Mortal, SoftVictim, Victim
 
 KEY, NONCE = bytes(range(32)), bytes(range(12))
 ALGORITHMS = ("sha256", "hmac(sha256)", "gcm(aes)", "zstd")
