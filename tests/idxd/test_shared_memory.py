@@ -1,4 +1,4 @@
-"""Two descriptors that share memory: whatever one does to the other's source, nothing outside the mappings is written."""
+"""Two descriptors that share memory: whatever one does to the other's source, nothing else is written."""
 
 import mmap
 import random
@@ -15,7 +15,7 @@ TURNS = 4000
 
 @pytest.mark.parametrize("room", [150, 1500])
 def test_a_source_that_changes_under_a_compression_writes_nothing_beyond_its_room(room: int) -> None:
-    chance = random.Random(1)  # noqa: S311 - any bytes will do
+    chance = random.Random(1)
     plain = bytes([97]) * 4000 + bytes(range(96))
     noise = bytes(chance.randrange(96) for _ in range(PAGE))
     source, target, records = mmap.mmap(-1, PAGE), mmap.mmap(-1, 3 * PAGE), mmap.mmap(-1, PAGE)
