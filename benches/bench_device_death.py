@@ -1,4 +1,4 @@
-"""What deaths cost: a mixed load over software and simulated devices, without deaths, and with one every second."""
+"""What deaths cost: a mixed load over software, simulated and soft analytics devices, without and with one a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from measure import ROOT, Report, quick
 
 sys.path.insert(0, str(ROOT))
 
-from tests.faults.storm import COROUTINES, MORTALS, THREADS, Storm
+from tests.faults.storm import COROUTINES, NUM_MORTAL, THREADS, Storm
 
 SECONDS = quick(60, 3) * 1.0
 EVERY = 1.0
@@ -19,7 +19,7 @@ def main() -> None:
     calm = Storm(seconds=SECONDS, every=0).run()
     storm = Storm(seconds=SECONDS, every=EVERY).run()
     report.raw = {
-        "load": f"{THREADS} threads, {COROUTINES} coroutines; software and {len(MORTALS)} devices",
+        "load": f"{THREADS} threads, {COROUTINES} coroutines; software and {NUM_MORTAL} devices",
         "without deaths": calm.as_dict(),
         "with deaths": storm.as_dict(),
     }

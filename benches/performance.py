@@ -94,6 +94,29 @@ def table1(results: Results) -> str:
     return "\n\n".join([picture, "\n".join(lines), told])
 
 
+def iaa(results: Results) -> str:
+    """The marks, and where the figures come from."""
+    told = marks.table(results, marks.IAA)
+    if "iaa" not in results:
+        return told
+    raw = results["iaa"]["raw"]
+    notes = [f"Pages: {raw['pages']}. The latencies' factor: {raw['factor']}."]
+    if "MOVDIR64B" in raw:
+        notes.append(f"MOVDIR64B is {raw['MOVDIR64B']}.")
+    return f"{told}\n\n{' '.join(notes)}"
+
+
+def pagestore(results: Results) -> str:
+    """The marks, what the pages were and how small they became."""
+    told = marks.table(results, marks.PAGESTORE)
+    if "pagestore" not in results:
+        return told
+    raw = results["pagestore"]["raw"]
+    ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in raw["ratio"].items())
+    peer = f" The kernel's zram is {raw['zram']}." if "zram" in raw else ""
+    return f"{told}\n\nPages: {raw['pages']}. Ratios: {ratios}.{peer}"
+
+
 def crypto(results: Results) -> str:
     """Plots over depth and size, and who was not there."""
     if "crypto" not in results:
@@ -160,6 +183,8 @@ PARTS = {
     "marks": marks.table,
     "losses": losses,
     "table1": table1,
+    "iaa": iaa,
+    "pagestore": pagestore,
     "crypto": crypto,
     "scaling": scaling,
     "files": files,

@@ -3,7 +3,8 @@
 //! `sync PAGES SECONDS` (a file of pages of 4 KiB): each page through the driver in sync mode, with no latency and without
 //! verification, and through the codec alone: the very functions that the model calls. `submit SECONDS`: the store of one
 //! descriptor, and how long until another thread sees it. `flight PAGES SECONDS OP FACTOR`: 64 under way, with IAA's
-//! published latencies times FACTOR, and the codec alone on all cores. Prints "what nanoseconds nanoseconds ..." lines,
+//! published latencies times FACTOR, and the codec alone on all cores; OP is "compress", "decompress" or "noop", which does
+//! nothing. `virtual PAGES SECONDS OP`: the same in the model's own time, in which the codec takes none. Prints "what nanoseconds nanoseconds ..." lines,
 //! a number for each sample; samples of one program are taken in turns.
 
 #![allow(
@@ -18,6 +19,7 @@ use acrypto_core::alg::huffman::body::Recipe;
 use acrypto_core::alg::huffman::fixed;
 use acrypto_core::alg::{Call, Direction, Job, Params, Transform};
 use acrypto_core::buffer::{EMPTY, Output, Pool, Source};
+use acrypto_core::clock::Clock;
 use acrypto_core::engines::iaa::driver::{Driver, SyncMode};
 use acrypto_core::engines::iaa::form::Form;
 use acrypto_core::engines::iaa::modes::Mode;
@@ -27,10 +29,11 @@ use acrypto_core::ffi::portal::{Portal, Words, has_direct_store};
 use acrypto_core::idxd::model::{Capabilities, Device, QueueConfig};
 use acrypto_core::idxd::port::{self, Mapped, Queue};
 use acrypto_core::idxd::wire::{Descriptor, flag, opcode};
+use std::cell::UnsafeCell;
 use std::hint::{black_box, spin_loop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const PAGE: usize = 4096;
 /// Pages of one sample.
@@ -73,14 +76,20 @@ struct Rig {
     pool: Arc<Pool>,
 }
 
-fn rig(mode: SyncMode, entries: usize) -> Rig {
-    let capabilities = Capabilities {
+fn capabilities(threads: usize) -> Capabilities {
+    Capabilities {
         engines: ENGINES,
         max_transfer: 2 << 20,
-        threads: std::env::var("TH").map_or(1, |v| v.parse().unwrap()),
+        threads,
         ..Capabilities::default()
-    };
-    let device = Device::new(capabilities).unwrap();
+    }
+}
+
+fn rig(mode: SyncMode, entries: usize) -> Rig {
+    rig_of(Device::new(capabilities(1)).unwrap(), mode, entries)
+}
+
+fn rig_of(device: Device, mode: SyncMode, entries: usize) -> Rig {
     device.enable().unwrap();
     let driver = Arc::new(Driver::new(Topology::system(), Mapping::Nodes));
     driver.set_sync_mode(mode).unwrap();
@@ -129,8 +138,7 @@ fn pages(path: &str) -> Pages {
         let bits = recipe.write(page, &mut space).unwrap();
         space[..bits.div_ceil(8)].to_vec()
     };
-    let len = std::env::var("LEN").map_or(PAGE, |v| v.parse().unwrap());
-    let pages: Vec<&[u8]> = bytes.chunks(PAGE).map(|p| &p[..len]).collect();
+    let pages = bytes.as_chunks::<PAGE>().0;
     let packed = pages.iter().map(|page| Source::from(pack(page))).collect();
     let plain = pages
         .iter()
@@ -210,22 +218,18 @@ fn sync(pages: &Pages, seconds: f64) {
 }
 
 #[repr(C, align(64))]
-struct Record([u8; 64]);
+struct Record(UnsafeCell<[u8; 64]>);
 
-/// One queue of a device without threads, and room for its records.
+/// One queue of a device, and room for its records.
 struct Bare {
-    _device: Device,
+    device: Device,
     queue: Arc<dyn Queue>,
-    _records: Box<[Record]>,
+    records: Box<[Record]>,
     mapped: Mapped,
 }
 
-fn bare(mode: port::Mode) -> Bare {
-    let device = Device::new(Capabilities {
-        threads: 0,
-        ..Capabilities::default()
-    })
-    .unwrap();
+fn bare(mode: port::Mode, threads: usize) -> Bare {
+    let device = Device::new(capabilities(threads)).unwrap();
     device.enable().unwrap();
     let config = QueueConfig {
         mode,
@@ -233,12 +237,12 @@ fn bare(mode: port::Mode) -> Bare {
         ..QueueConfig::default()
     };
     let queue = device.enable_queue(0, config).unwrap();
-    let mut records: Box<[Record]> = (0..RUN).map(|_| Record([0; 64])).collect();
-    let mapped = unsafe { queue.map(records.as_mut_ptr().cast(), RUN * 64, true) }.unwrap();
+    let records: Box<[Record]> = (0..RUN).map(|_| Record(UnsafeCell::new([0; 64]))).collect();
+    let mapped = unsafe { queue.map(records.as_ptr().cast_mut().cast(), RUN * 64, true) }.unwrap();
     Bare {
-        _device: device,
+        device,
         queue,
-        _records: records,
+        records,
         mapped,
     }
 }
@@ -329,7 +333,7 @@ fn wait(looks: &mut u32) {
 }
 
 fn submit(seconds: f64) {
-    let (dedicated, shared) = (bare(port::Mode::Dedicated), bare(port::Mode::Shared));
+    let (dedicated, shared) = (bare(port::Mode::Dedicated, 0), bare(port::Mode::Shared, 0));
     let mut portals = vec![("store", Portal::plain(RUN).unwrap())];
     if has_direct_store() {
         portals.push(("MOVDIR64B", Portal::direct(RUN).unwrap()));
@@ -358,7 +362,7 @@ fn submit(seconds: f64) {
 /// Descriptors that do nothing, 64 in flight.
 fn noops(rig: &Bare, seconds: f64) -> f64 {
     let status = |slot: usize| unsafe {
-        AtomicU8::from_ptr(rig._records.as_ptr().add(slot).cast_mut().cast())
+        AtomicU8::from_ptr(rig.records.as_ptr().add(slot).cast_mut().cast())
     };
     let noop = |slot: usize| Descriptor {
         completion_addr: rig.mapped.addr() + slot as u64 * 64,
@@ -426,20 +430,13 @@ fn many(rig: &Rig, form: &Form, sources: &[Source], direction: Direction) -> f64
     })
 }
 
-fn flight(pages: &Pages, seconds: f64, op: &str, factor: f64) {
-    let noop = bare_with_thread(COMPRESS_NS * factor);
-    if op == "noop" {
-        return in_turns(
-            seconds,
-            &mut [("noop".into(), Box::new(|| noops(&noop, seconds / 20.0)))],
-        );
-    }
-    let direction = if op == "compress" {
-        Direction::Compress
-    } else {
-        Direction::Decompress
-    };
-    let rig = rig(SyncMode::Async, RUN);
+/// Sets what the hardware takes, and gives what an operation works on.
+fn with_latencies<'a>(
+    rig: &Rig,
+    pages: &'a Pages,
+    op: &str,
+    factor: f64,
+) -> (Direction, &'a [Source]) {
     rig.device
         .knobs()
         .set("compress_ns", COMPRESS_NS * factor)
@@ -448,53 +445,76 @@ fn flight(pages: &Pages, seconds: f64, op: &str, factor: f64) {
         .knobs()
         .set("decompress_ns", DECOMPRESS_NS * factor)
         .unwrap();
-    let form = Form::new(&rig.driver, Mode::Fixed, "bench", &Params::default()).unwrap();
-    let sources = if direction == Direction::Compress {
-        &pages.plain
-    } else {
-        &pages.packed
-    };
-    in_turns(
-        seconds,
-        &mut [
-            (
-                "driver".into(),
-                Box::new(|| many(&rig, &form, sources, direction)),
-            ),
-            (
-                "codec on all cores".into(),
-                Box::new(|| codec(pages, direction)),
-            ),
-        ],
-    );
+    match op {
+        "compress" => (Direction::Compress, &pages.plain),
+        _ => (Direction::Decompress, &pages.packed),
+    }
 }
 
-/// A queue of a device with a thread, whose descriptors that do nothing take so long.
-fn bare_with_thread(other_ns: f64) -> Bare {
-    let device = Device::new(Capabilities {
-        engines: ENGINES,
-        ..Capabilities::default()
-    })
-    .unwrap();
-    device.enable().unwrap();
-    device.knobs().set("other_ns", other_ns).unwrap();
-    let queue = device
-        .enable_queue(
-            0,
-            QueueConfig {
-                size: RUN,
-                ..QueueConfig::default()
-            },
-        )
-        .unwrap();
-    let mut records: Box<[Record]> = (0..RUN).map(|_| Record([0; 64])).collect();
-    let mapped = unsafe { queue.map(records.as_mut_ptr().cast(), RUN * 64, true) }.unwrap();
-    Bare {
-        _device: device,
-        queue,
-        _records: records,
-        mapped,
+fn flight(pages: &Pages, seconds: f64, op: &str, factor: f64) {
+    if op == "noop" {
+        let noop = bare(port::Mode::Dedicated, 1);
+        noop.device
+            .knobs()
+            .set("other_ns", COMPRESS_NS * factor)
+            .unwrap();
+        return in_turns(
+            seconds,
+            &mut [("noop".into(), Box::new(|| noops(&noop, seconds / 20.0)))],
+        );
     }
+    let rig = rig(SyncMode::Async, RUN);
+    let (direction, sources) = with_latencies(&rig, pages, op, factor);
+    let form = Form::new(&rig.driver, Mode::Fixed, "bench", &Params::default()).unwrap();
+    let mut samplers: Vec<(String, Sampler<'_>)> = vec![(
+        "driver".into(),
+        Box::new(|| many(&rig, &form, sources, direction)),
+    )];
+    if factor == 1.0 {
+        samplers.push((
+            "codec on all cores".into(),
+            Box::new(|| codec(pages, direction)),
+        ));
+    }
+    in_turns(seconds, &mut samplers);
+}
+
+/// A time that goes on by a nanosecond whenever somebody looks, and otherwise stands still.
+#[derive(Default)]
+struct Looked(AtomicU64);
+
+impl Clock for Looked {
+    fn now(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn instant(&self, _: u64) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep(&self, until: u64) {
+        self.0.fetch_max(until, Ordering::Relaxed);
+    }
+
+    fn ring(&self) {}
+
+    fn spend(&self, ns: u64) {
+        self.0.fetch_add(ns, Ordering::Relaxed);
+    }
+}
+
+fn virtually(pages: &Pages, seconds: f64, op: &str) {
+    let clock = Arc::new(Looked::default());
+    let device = Device::with_clock(capabilities(0), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+    let rig = rig_of(device, SyncMode::Async, RUN);
+    let (direction, sources) = with_latencies(&rig, pages, op, 1.0);
+    let form = Form::new(&rig.driver, Mode::Fixed, "bench", &Params::default()).unwrap();
+    let sample = || {
+        let begin = clock.now();
+        many(&rig, &form, sources, direction);
+        (clock.now() - begin) as f64 / sources.len() as f64
+    };
+    in_turns(seconds, &mut [("driver".into(), Box::new(sample))]);
 }
 
 fn main() {
@@ -511,7 +531,7 @@ fn main() {
                 factor.parse().unwrap(),
             );
         }
-        _ => panic!("sync PAGES SECONDS, submit SECONDS, or flight PAGES SECONDS OP FACTOR"),
+        ["virtual", path, seconds, op] => virtually(&pages(path), seconds.parse().unwrap(), op),
+        _ => panic!("see the head of the program"),
     }
-    let _ = Duration::ZERO;
 }

@@ -81,13 +81,21 @@ def test_what_is_lost_is_told_without_being_asked() -> None:
 
 
 def test_every_mark_is_in_the_table_measured_or_not() -> None:
-    lines = marks.table({}).splitlines()[2:]
-    assert len(lines) == len(marks.MARKS)
-    assert all("no result yet" in line for line in lines)
+    for some in (marks.MARKS, marks.IAA, marks.PAGESTORE):
+        lines = marks.table({}, some).splitlines()[2:]
+        assert len(lines) == len(some)
+        assert all("no result yet" in line for line in lines)
     result = {"rows": [row("SHA-256 of 4 KiB, 64 awaited at once, mark (peer hashlib in a loop)", met=False)]}
     first = marks.table({"crypto": result}).splitlines()[2]
     assert "2.00 us; the peer 4.00 us: 2.00 x" in first
     assert "**missed**" in first
+
+
+def test_what_was_absent_is_told_with_the_marks() -> None:
+    raw = {"pages": "some pages", "factor": 40, "MOVDIR64B": "absent: no such CPU", "zram": "absent: no module"}
+    result = {"rows": [row("submit a descriptor to a queue", unit="ns")], "raw": {**raw, "ratio": {"lz4": 1.5}}}
+    assert "MOVDIR64B is absent: no such CPU." in performance.iaa({"iaa": result})
+    assert "lz4 1.50. The kernel's zram is absent: no module." in performance.pagestore({"pagestore": result})
 
 
 def test_published_figures_stand_beside_ours_with_their_source() -> None:

@@ -1,5 +1,8 @@
 """A saturating load of mixed requests and routes over several devices, one of which dies every moment.
 
+Some are simulated and die as a whole. Others are soft analytics devices, two under a driver that polls and one under a
+driver whose callers wait: of those single devices die, or lose their queue, and the driver lives on with what is left.
+
 Shared by the test, which runs it for some seconds, and the bench, which runs it for a minute and tells the slow-down.
 """
 
@@ -11,20 +14,24 @@ import hmac
 import itertools
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tests.faults.victims import Analytics, Mortal, SoftVictim, Victim
 
 import acrypto
-from acrypto.engines.simulated import DEATHS, Simulated
 
 KEY, NONCE = bytes(range(32)), bytes(range(12))
 ALGORITHMS = ("sha256", "hmac(sha256)", "gcm(aes)", "zstd")
 #: Devices that die, beside the software, which does not.
 MORTALS = ("north", "east", "south")
+#: Soft devices under each driver, by how that learns of completions.
+ANALYTICS = {"async": ("iax1", "iax3"), "sync": ("iax5",)}
+NUM_MORTAL = len(MORTALS) + sum(map(len, ANALYTICS.values()))
 THREADS, COROUTINES = 8, 1000
 #: Requests that one thread has under way.
 WINDOW = 8
@@ -34,18 +41,13 @@ LOST_AFTER = 0.2
 LONG = 60.0
 
 
-class Mortal(Simulated):
-    """Comes back at once: proving it anew is not what is looked at here, and takes longer than it lives."""
-
-    selftest = False
-
-
 class Work:
-    """One sort of request: how it is submitted, and its only right answer."""
+    """One sort of request: how it is submitted, and its only right answer, or what that is once it was read."""
 
-    def __init__(self, submit: Callable[..., Any], right: object) -> None:
+    def __init__(self, submit: Callable[..., Any], right: object, read: Callable[[Any], object] | None = None) -> None:
         self.submit = submit
         self.right = right
+        self.read = read or _plain
 
 
 class Tally:
@@ -79,7 +81,7 @@ class Tally:
         told = operation.completion
         attempts = max([stage.attempts for stage in told.stages] + [told.attempts]) if told is not None else 0
         is_error = isinstance(result, BaseException)
-        is_right = not is_error and _plain(result) == work.right
+        is_right = not is_error and work.read(result) == work.right
         with self._turn:
             self.submitted += 1
             self.done += is_right
@@ -103,6 +105,14 @@ class Tally:
     def rate(self) -> float:
         """Requests per second."""
         return self.done / self.seconds
+
+
+def _inflated(result: Any) -> object:
+    """What was compressed: whose codes it is in depends on who did it."""
+    try:
+        return zlib.decompress(bytes(result), wbits=-15)
+    except zlib.error:
+        return None
 
 
 def _plain(result: Any) -> object:
@@ -146,13 +156,20 @@ class Storm:
         engines = {
             f"{name}0": Mortal(name=name, algorithms=ALGORITHMS, latency_us=50.0, priority=100) for name in MORTALS
         }
-        layer = acrypto.open(["software", *engines.values()], settings=values)
+        drivers = {
+            f"iaa{number}": Analytics(devices, sync_mode=mode, verify_compress=number == 0)
+            for number, (mode, devices) in enumerate(ANALYTICS.items())
+        }
+        layer = acrypto.open(["software", *engines.values(), *drivers.values()], settings=values)
+        victims: list[Victim | SoftVictim] = [Victim(name, engine) for name, engine in engines.items()]
+        for (name, driver), devices in zip(drivers.items(), ANALYTICS.values(), strict=True):
+            victims += [SoftVictim(name, driver, device) for device in devices]
         try:
             works = self._works(layer)
             threads = [threading.Thread(target=self._thread, args=(works, number)) for number in range(THREADS)]
             threads.append(threading.Thread(target=lambda: asyncio.run(self._loop(works))))
             if self.every:
-                threads.append(threading.Thread(target=self._kill, args=(layer, engines)))
+                threads.append(threading.Thread(target=self._kill, args=(layer, victims)))
             started = time.perf_counter()
             for thread in threads:
                 thread.daemon = True
@@ -183,7 +200,10 @@ class Storm:
         sealed = AESGCM(KEY).encrypt(NONCE, packed, None)
         tags = [hmac.digest(KEY, source, "sha256") for source in self.sources]
         digests = [hashlib.sha256(source).digest() for source in self.sources]
+        deflate, small_packed = layer.transform("deflate"), zlib.compress(middle, 1, wbits=-12)
         return [
+            Work(lambda **wishes: deflate.compress(middle, **wishes), bytes(middle), _inflated),
+            Work(lambda **wishes: deflate.decompress(small_packed, **wishes), bytes(middle)),
             Work(lambda **wishes: sha256.digest(middle, **wishes), digests[1]),
             Work(lambda **wishes: route.run(large, nonce=NONCE, **wishes), sealed + hmac.digest(KEY, sealed, "sha256")),
             Work(lambda **wishes: gcm.encrypt(NONCE, middle, **wishes), AESGCM(KEY).encrypt(NONCE, middle, None)),
@@ -219,19 +239,15 @@ class Storm:
 
         await asyncio.gather(*(go(number) for number in range(COROUTINES)))
 
-    def _kill(self, layer: acrypto.Layer, engines: dict[str, Simulated]) -> None:
-        last: str | None = None
+    def _kill(self, layer: acrypto.Layer, victims: list[Victim | SoftVictim]) -> None:
+        last: Victim | SoftVictim | None = None
         for turn in itertools.count():
             if self._stop.wait(self.every):
                 return
-            if last is not None:
-                self._revive(layer, engines[last], last)
-            last, how = f"{MORTALS[turn % len(MORTALS)]}0", DEATHS[(turn + turn // len(MORTALS)) % len(DEATHS)]
-            engines[last].kill(how)
+            if last is not None and (failed := last.revive(layer)):
+                self._troubles.append(f"{last.name} does not come back: {failed}")
+            place = turn % len(victims)
+            last = victims[place]
+            how = last.deaths[(place + turn // len(victims)) % len(last.deaths)]
+            last.die(how)
             self.tally.deaths[how] += 1
-
-    def _revive(self, layer: acrypto.Layer, engine: Simulated, name: str) -> None:
-        engine.revive()
-        failed = layer.revive_device(name)
-        if failed:
-            self._troubles.append(f"{name} does not come back: {failed}")

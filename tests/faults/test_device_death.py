@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.faults.storm import Storm
-
-from acrypto.engines.simulated import DEATHS
+from tests.faults.victims import SoftVictim
 
 
 @pytest.mark.slow
 def test_under_load_deaths_lose_nothing_and_change_no_byte() -> None:
-    tally = Storm(seconds=3.0, every=0.2).run()
+    tally = Storm(seconds=4.0, every=0.15).run()
     assert (dict(tally.failures), tally.wrong) == ({}, 0)
     assert tally.done == tally.submitted > 0
-    assert set(tally.deaths) == set(DEATHS)
+    assert set(tally.deaths) == set(SoftVictim.deaths)
     assert tally.again > 0

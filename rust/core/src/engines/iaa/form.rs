@@ -124,9 +124,9 @@ impl Form {
     fn begin_patiently(&self, message: &mut Message<'_>) -> Begun {
         let mut patience = self.driver.patience();
         loop {
-            match message.begin() {
-                Begun::Busy | Begun::Done(Err(Failure::Trouble(Trouble::Again | Trouble::NoRoom, _))) => {}
-                begun => return begun,
+            let begun = message.begin();
+            if !begun.is_crowded() {
+                return begun;
             }
             if patience.is_over() {
                 return Begun::Done(Err(Trouble::NoSlot.into()));
@@ -220,9 +220,10 @@ impl Transform for Form {
                         under_way.push_back((next, task, self.driver.patience()));
                         None
                     }
+                    begun if begun.is_crowded() && !under_way.is_empty() => break,
+                    begun if begun.is_crowded() => Some(self.finish(&mut message)),
                     Begun::Done(ended) => Some(ended),
-                    Begun::Busy if !under_way.is_empty() => break,
-                    Begun::Busy => Some(self.finish(&mut message)),
+                    Begun::Busy => None,
                 };
                 if let Some(slot) = results.get_mut(next) {
                     *slot = ended.map(|ended| ended.map_err(Failure::status));

@@ -122,6 +122,7 @@ impl Waiting {
             let index = self.next;
             let begun = with_message(&mut self.request, index, |form, message| match message.begin() {
                 Begun::Going(task) => Some(Ok((task, form.driver.patience()))),
+                begun if begun.is_crowded() => None,
                 Begun::Done(ended) => Some(Err(ended)),
                 Begun::Busy => None,
             });

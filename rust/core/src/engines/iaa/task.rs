@@ -35,6 +35,17 @@ pub enum Begun {
     Going(Box<Task>),
 }
 
+impl Begun {
+    /// Whether others have all the room there is: it may be tried again.
+    pub fn is_crowded(&self) -> bool {
+        match self {
+            Self::Busy => true,
+            Self::Done(Err(failure)) => failure.is_crowded(),
+            _ => false,
+        }
+    }
+}
+
 /// What matters of a completion record. Records are aligned to 64 bytes: a task that held one would be, too, and memory
 /// so aligned takes an allocator several times as long to give.
 #[derive(Clone, Copy)]
@@ -173,6 +184,7 @@ impl Message<'_> {
                 Begun::Going(Box::new(task))
             }
             Err(Failure::Trouble(Trouble::NoSlot, _)) => Begun::Busy,
+            Err(Failure::Trouble(Trouble::Unable, _)) => Begun::Done(self.software()),
             // It can be read without the device, and must be.
             Err(Failure::Trouble(Trouble::Again | Trouble::NoRoom, _)) if !self.compresses() => {
                 Begun::Done(self.software())
@@ -237,8 +249,8 @@ impl Form {
         loop {
             let queue = self.driver.next(direction)?;
             match self.send(&queue, direction, bytes, target, capacity) {
-                // It went between; the others are still there.
-                Err(Failure::Trouble(Trouble::NoDevice, _)) if tries < LOST_MOST => tries += 1,
+                // It went between, or is of a device that cannot; the others are still there.
+                Err(Failure::Trouble(Trouble::NoDevice | Trouble::Unable, _)) if tries < LOST_MOST => tries += 1,
                 result => return result,
             }
         }
@@ -256,7 +268,7 @@ impl Form {
     ) -> Result<Part, Failure> {
         let compresses = direction == Direction::Compress;
         let (mut descriptor, needs_table) = match (compresses, self.mode) {
-            (true, Mode::Dynamic) if !queue.port.info().abilities.header_gen => return Err(Trouble::Invalid(0).into()),
+            (true, Mode::Dynamic) if !queue.port.info().abilities.header_gen => return Err(Trouble::Unable.into()),
             (true, Mode::Dynamic) => {
                 let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::CC);
                 descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB | compress::GEN_HDR_1_PASS;
@@ -350,7 +362,7 @@ impl Task {
             let target = std::ptr::with_exposed_provenance_mut(self.target.wrapping_add(place.start));
             match message.form.send_next(message.direction, piece, target, place.len()) {
                 Ok(part) => self.parts.push(part),
-                Err(Failure::Trouble(Trouble::NoSlot, _)) => break,
+                Err(failure) if failure.is_crowded() => break,
                 Err(failure) => return Err(failure),
             }
         }
@@ -365,11 +377,12 @@ impl Task {
                 *self = *task;
                 None
             }
-            Begun::Done(ended) => Some(ended),
-            Begun::Busy => {
+            begun if begun.is_crowded() => {
                 (self.step, self.capacity) = (Step::Again, capacity);
                 None
             }
+            Begun::Done(ended) => Some(ended),
+            Begun::Busy => None,
         }
     }
 
@@ -428,8 +441,11 @@ impl Task {
         if message.form.settings.verify {
             return match self.send_verification(message, &queue, len, record.crc) {
                 Ok(()) => None,
-                // The queue went, or is crowded by others.
-                Err(Trouble::NoDevice | Trouble::Again) => self.begin_again(message),
+                // The queue went, or is crowded by others. If it was the last one, what was under way is finished here.
+                Err(Trouble::NoDevice | Trouble::Again) => match self.begin_again(message) {
+                    Some(Err(Failure::Trouble(Trouble::NoDevice, _))) => Some(message.software()),
+                    other => other,
+                },
                 Err(trouble) => {
                     self.parts.clear();
                     Some(Err(trouble.into()))
@@ -549,12 +565,18 @@ impl Task {
 
     fn parted(&mut self, message: &mut Message<'_>) -> Option<Ended> {
         let Step::Parts(sides) = &self.step else { return None };
-        let (places, compresses) = (sides.1.clone(), message.compresses());
+        let (stretches, places) = (sides.0.clone(), sides.1.clone());
+        let compresses = message.compresses();
         let mut sizes: SmallVec<[usize; 8]> = SmallVec::new();
-        for (part, place) in self.parts.iter().zip(places.iter()) {
+        for ((part, place), stretch) in self.parts.iter().zip(places.iter()).zip(stretches.iter()) {
             let record = part.record?;
             let size = record.output_size as usize;
             match record.trouble(compresses) {
+                // Something follows the end of a part, about which the software engine has its own word.
+                None if !compresses && record.bytes_completed as usize != stretch.len() => {
+                    self.parts.clear();
+                    return Some(message.software());
+                }
                 None if size <= place.len() => sizes.push(size),
                 // Parts of sizes that differ do not all fit the room that each has, though the whole may fit.
                 Some(Trouble::Overflow) if !message.output.is_fixed() && self.has_more_room(message) => {

@@ -35,6 +35,8 @@ pub enum Trouble {
     Busy,
     /// It cannot be: a mode's name or codes.
     Wrong,
+    /// The device makes no codes of the data.
+    Unable,
 }
 
 impl Trouble {
@@ -58,7 +60,7 @@ impl Trouble {
             Self::TimedOut => libc::ETIMEDOUT,
             Self::TooBig => libc::E2BIG,
             Self::Overflow => libc::EOVERFLOW,
-            Self::Analytics(_) | Self::Invalid(_) | Self::Unverified | Self::Wrong => libc::EINVAL,
+            Self::Analytics(_) | Self::Invalid(_) | Self::Unverified | Self::Wrong | Self::Unable => libc::EINVAL,
             Self::NoRoom => libc::ENOMEM,
             Self::Parts => libc::EIO,
             Self::Busy => libc::EBUSY,
@@ -81,6 +83,7 @@ impl Trouble {
             Self::NoRoom => "the device can map no more memory".into(),
             Self::Parts => "not all parts of a message completed".into(),
             Self::Busy => "it is in use".into(),
+            Self::Unable => "the device makes no codes of the data".into(),
             Self::Wrong => "the name is taken or none, there are three modes already, or these are no codes".into(),
         }
     }
@@ -101,6 +104,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether others have all the room there is.
+    pub fn is_crowded(&self) -> bool {
+        matches!(self, Self::Trouble(Trouble::NoSlot | Trouble::Again | Trouble::NoRoom, _))
+    }
+
     pub fn errno(&self) -> i32 {
         match self {
             Self::Trouble(trouble, _) => trouble.errno(),

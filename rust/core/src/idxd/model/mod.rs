@@ -39,8 +39,12 @@ use config::within;
 use handle::Handle;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use threads::Threads;
 use work::Work;
+
+/// How long a queue that is disabled may finish what it has.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// How a device dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +240,8 @@ impl Device {
         work.disable();
         let group = self.board.groups.get(work.config.group);
         let group = group.ok_or_else(|| self.refusal("has lost a group"))?;
-        while !abort && !group.is_done(index) {
+        let until = Instant::now() + DRAIN;
+        while !abort && !group.is_done(index) && Instant::now() < until {
             if !self.board.serve_one(group) {
                 std::thread::yield_now();
             }

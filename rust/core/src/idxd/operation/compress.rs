@@ -108,7 +108,11 @@ fn learn(record: &[u8; COMPRESS_SIZE], with_end: bool) -> Option<Rc<Recipe>> {
 }
 
 /// A whole deflate stream with codes of its own, and no reference beyond 4 KiB.
+///
+/// Of a copy: the libraries read it twice, to count and to write, and would write beyond their room if somebody changed it
+/// in between.
 fn dynamic(source: &[u8], space: &mut [u8]) -> Option<usize> {
+    let source = &*source.to_vec();
     let write = |space: &mut [u8]| {
         if source.len() > WINDOW {
             let how = isal::Deflate { level: 1, wrapper: Wrapper::Raw, window: WINDOW.ilog2() as u16, part: false };
