@@ -22,6 +22,7 @@ pub mod form;
 mod hostile;
 pub mod later;
 pub mod modes;
+mod part;
 pub mod queue;
 pub mod statistics;
 pub mod table;

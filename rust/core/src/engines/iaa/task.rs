@@ -10,13 +10,13 @@
 use super::by_n::{self, Parts};
 use super::form::Form;
 use super::modes::Mode;
+use super::part::{Answer, Part};
 use super::queue::{Flight, WorkQueue};
 use super::trouble::Trouble;
 pub use super::trouble::{Ended, Failure};
 use crate::alg::{Direction, Facts};
 use crate::buffer::{Output, Source};
-use crate::idxd::port::Mapped;
-use crate::idxd::wire::{Completion, Descriptor, compress, decompress, flag, opcode};
+use crate::idxd::wire::{Descriptor, decompress, flag, opcode};
 use crate::status::Status;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Most bytes of a message whose tables the device makes itself (the kernel's `PAGE_SIZE`).
 pub const DYNAMIC_MOST: usize = 4096;
 /// How often a message is begun again when the device that had it went away.
-const LOST_MOST: u32 = 100;
+pub(super) const LOST_MOST: u32 = 100;
 
 /// What came of the attempt to begin.
 pub enum Begun {
@@ -44,36 +44,6 @@ impl Begun {
             _ => false,
         }
     }
-}
-
-/// What matters of a completion record. Records are aligned to 64 bytes: a task that held one would be, too, and memory
-/// so aligned takes an allocator several times as long to give.
-#[derive(Clone, Copy)]
-struct Answer {
-    status: u8,
-    error_code: u8,
-    bytes_completed: u32,
-    output_size: u32,
-    crc: u32,
-}
-
-impl Answer {
-    fn of(record: &Completion) -> Self {
-        let Completion { status, error_code, bytes_completed, output_size, crc, .. } = *record;
-        Self { status, error_code, bytes_completed, output_size, crc }
-    }
-
-    fn trouble(&self, compresses: bool) -> Option<Trouble> {
-        Trouble::of(self.status, self.error_code, compresses)
-    }
-}
-
-/// A descriptor out, and what it keeps mapped.
-struct Part {
-    flight: Option<Flight>,
-    record: Option<Answer>,
-    source: Mapped,
-    target: Mapped,
 }
 
 enum Step {
@@ -239,71 +209,6 @@ impl Message<'_> {
         let mut task = Task { step, parts: SmallVec::new(), capacity, max_output, lost: 0, gathered, target };
         task.send_parts(self)?;
         if task.parts.is_empty() { Err(Trouble::NoSlot.into()) } else { Ok(task) }
-    }
-}
-
-impl Form {
-    /// Sends one message to the next queue that takes it.
-    fn send_next(&self, direction: Direction, bytes: &[u8], target: *mut u8, capacity: usize) -> Result<Part, Failure> {
-        let mut tries = 0;
-        loop {
-            let queue = self.driver.next(direction)?;
-            match self.send(&queue, direction, bytes, target, capacity) {
-                // It went between, or is of a device that cannot; the others are still there.
-                Err(Failure::Trouble(Trouble::NoDevice | Trouble::Unable, _)) if tries < LOST_MOST => tries += 1,
-                result => return result,
-            }
-        }
-    }
-
-    /// Maps one message's memory and sends its descriptor.
-    #[allow(unsafe_code)]
-    fn send(
-        &self,
-        queue: &Arc<WorkQueue>,
-        direction: Direction,
-        bytes: &[u8],
-        target: *mut u8,
-        capacity: usize,
-    ) -> Result<Part, Failure> {
-        let compresses = direction == Direction::Compress;
-        let (mut descriptor, needs_table) = match (compresses, self.mode) {
-            (true, Mode::Dynamic) if !queue.port.info().abilities.header_gen => return Err(Trouble::Unable.into()),
-            (true, Mode::Dynamic) => {
-                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::CC);
-                descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB | compress::GEN_HDR_1_PASS;
-                (descriptor, false)
-            }
-            (true, _) => {
-                let mut descriptor = Descriptor::new(opcode::COMPRESS, flag::RD_SRC2_AECS | flag::CC);
-                descriptor.codec_flags = compress::FLUSH_OUTPUT | compress::APPEND_EOB;
-                descriptor.src2_size = crate::idxd::aecs::COMPRESS_SIZE as u32;
-                (descriptor, true)
-            }
-            (false, mode) => {
-                let flags = if mode.is_canned() { flag::RD_SRC2_AECS | flag::CC } else { flag::CC };
-                let mut descriptor = Descriptor::new(opcode::DECOMPRESS, flags);
-                descriptor.codec_flags =
-                    decompress::ENABLE | decompress::FLUSH_OUTPUT | decompress::CHECK_FOR_EOB | decompress::STOP_ON_EOB;
-                if mode.is_canned() {
-                    descriptor.src2_size = queue.port.info().abilities.state_len;
-                }
-                (descriptor, mode.is_canned())
-            }
-        };
-        if needs_table {
-            let table = queue.table(self.mode, compresses).ok_or(Trouble::NoRoom)?;
-            descriptor.src2_addr = table;
-        }
-        // SAFETY: the message's memory is kept in place, and alone, by the operation that it belongs to, until after the
-        // task has ended or was dropped, which unmaps it.
-        let (source, target) =
-            unsafe { (queue.map(bytes.as_ptr().cast_mut(), bytes.len(), false)?, queue.map(target, capacity, true)?) };
-        (descriptor.src1_addr, descriptor.src1_size) = (source.addr(), bytes.len() as u32);
-        (descriptor.dst_addr, descriptor.max_dst_size) = (target.addr(), capacity as u32);
-        let flight = queue.send(descriptor, self.wants_interrupt())?;
-        queue.counters.count_submit(direction);
-        Ok(Part { flight: Some(flight), record: None, source, target })
     }
 }
 
