@@ -9,7 +9,7 @@ use acrypto_core::alg::Direction;
 use acrypto_core::alg::huffman::Lengths;
 use acrypto_core::buffer::{Output, Pool, Source};
 use acrypto_core::engine::intern;
-use acrypto_core::engines::iaa::driver::{Driver, SyncMode};
+use acrypto_core::engines::iaa::driver::{Driver, Patience, SyncMode};
 use acrypto_core::engines::iaa::form::Form;
 use acrypto_core::engines::iaa::table::{Mapping, Topology};
 use acrypto_core::engines::iaa::task::{Begun, Message, Task};
@@ -227,7 +227,7 @@ impl IaaTfm {
             None => Output::pooled(&self.pool),
         };
         let is_null = dst.is_none();
-        let inner = Inner { task: None, ended: None, output, source, _pins: pins };
+        let inner = Inner { task: None, patience: None, ended: None, output, source, _pins: pins };
         Ok(IaaRequest { form: Arc::clone(&self.form), direction: direction_of(compress), is_null, inner: inner.into() })
     }
 }
@@ -235,6 +235,7 @@ impl IaaTfm {
 struct Inner {
     /// First: it points into what follows.
     task: Option<Box<Task>>,
+    patience: Option<Patience>,
     ended: Option<Ended>,
     output: Output,
     source: Source,
@@ -284,6 +285,7 @@ impl IaaRequest {
             match self.form.begin(&mut message) {
                 Begun::Going(task) => {
                     inner.task = Some(task);
+                    inner.patience = Some(self.form.driver.patience());
                     return -libc_codes::EINPROGRESS;
                 }
                 Begun::Done(ended) => ended,
@@ -304,6 +306,10 @@ impl IaaRequest {
         let mut message = self.message(&inner.source, &mut inner.output);
         let ended =
             task.look(&mut message).or_else(|| task.is_lost().then(|| task.begin_again(&mut message)).flatten());
+        let ended = ended.or_else(|| {
+            let is_over = inner.patience.as_mut().is_some_and(Patience::is_over);
+            is_over.then(|| Err(task.give_up(&message)))
+        });
         let Some(ended) = ended else {
             task.help();
             return -libc_codes::EAGAIN;

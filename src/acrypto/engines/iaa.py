@@ -127,7 +127,7 @@ class Iaa(Engine):
 
     def health(self) -> str | None:
         """Why nothing can be done now: no queue is enabled, or a device is stuck."""
-        if self._driver.enabled or self._driver.revive():
+        if self._driver.revive():
             return None
         return self._driver.trouble or "no work queue is enabled"
 

@@ -40,6 +40,9 @@ class SoftDevice:
 
     __slots__ = ("native",)
 
+    #: What can be tuned.
+    KNOBS = IdxdDevice.KNOBS
+
     def __init__(self, name: str = "iax1", id: int = 1, **capabilities: Any) -> None:
         self.native = IdxdDevice(name=name, id=id, **capabilities)
 

@@ -85,6 +85,8 @@ pub struct Driver {
 const NEXT_TRIES: u32 = 8;
 /// Most bytes before there is any queue (the kernel's `WQ_DEFAULT_MAX_XFER`).
 const MAX_TRANSFER: u64 = 2 << 20;
+/// Looks between which a device's health is looked at.
+const HEALTH_LOOKS: u32 = 0xff;
 /// Linux's limit of looks.
 const POLL_LIMIT: u32 = 1_000_000;
 /// Shorter than the layer waits for what is lost; longer than any process is kept from running by others.
@@ -181,19 +183,30 @@ impl Driver {
         same.for_each(|other| other.set_lost(true));
         queue.set_lost(true);
         self.rebalance(&mut state);
+        if !state.devices.iter().flat_map(|device| &device.queues).any(|queue| queue.is_open()) {
+            self.disable("its devices stopped answering");
+        }
     }
 
-    /// Takes up queues again whose device answers again, each of which is asked. Whether any queue answers.
+    /// Takes up queues again whose device answers again. Those that were lost are asked, or all if one is stuck: one that is
+    /// well, and only busy, is left alone. Whether any queue is open then.
     pub fn revive(&self) -> bool {
         let mut state = lock(&self.state);
         let queues: Vec<_> = state.devices.iter().flat_map(|device| device.queues.iter().map(Arc::clone)).collect();
+        let asks_all = !self.is_enabled();
         let mut any = false;
+        let mut has_changed = asks_all;
         for queue in queues {
-            let answers = queue.port.is_alive() && queue.answers();
-            any |= answers;
-            queue.set_lost(!answers);
+            if asks_all || queue.is_lost() {
+                let answers = queue.port.is_alive() && queue.answers();
+                has_changed |= answers == queue.is_lost();
+                queue.set_lost(!answers);
+            }
+            any |= queue.is_open();
         }
-        self.rebalance(&mut state);
+        if has_changed {
+            self.rebalance(&mut state);
+        }
         if any {
             *lock(&self.trouble) = None;
             self.is_enabled.store(true, Ordering::Release);
@@ -344,7 +357,18 @@ impl Driver {
 
     pub fn patience(&self) -> Patience {
         let (polls, time) = self.patience_settings();
-        Patience { polls, time, seen: 0, since: None }
+        Patience { polls, time, seen: 0, since: None, is_by_time: false }
+    }
+
+    /// Of somebody who looks seldom, because an interrupt tells: by time alone.
+    pub fn patience_by_time(&self) -> Patience {
+        Patience { polls: 1, since: Some(Instant::now()), is_by_time: true, ..self.patience() }
+    }
+
+    /// Whether every queue that is bound interrupts.
+    pub fn has_interrupts(&self) -> bool {
+        let state = lock(&self.state);
+        state.devices.iter().flat_map(|device| &device.queues).all(|queue| queue.port.interrupt().is_some())
     }
 }
 
@@ -354,6 +378,7 @@ pub struct Patience {
     time: Duration,
     seen: u32,
     since: Option<Instant>,
+    is_by_time: bool,
 }
 
 impl Patience {
@@ -365,6 +390,12 @@ impl Patience {
             self.since = Some(Instant::now());
         }
         self.seen >= self.polls && self.since.get_or_insert_with(Instant::now).elapsed() >= self.time
+    }
+
+    /// Whether it is time to see to the device's health.
+    #[inline]
+    pub fn is_checking(&self) -> bool {
+        self.is_by_time || self.seen & HEALTH_LOOKS == HEALTH_LOOKS
     }
 
     pub fn looks(&self) -> u32 {

@@ -20,8 +20,6 @@ const WINDOW_BITS: u32 = 12;
 const TRIES_COMPRESS: u32 = 1000;
 const TRIES_DECOMPRESS: u32 = 500;
 const TRIES_DYNAMIC: u32 = 2000;
-/// Looks between which a device's health is looked at.
-const HEALTH_LOOKS: u32 = 0xff;
 
 /// See the head of this file.
 pub struct Form {
@@ -86,6 +84,11 @@ impl Form {
             Mode::ByN(_) => super::by_n_software::run(&*self.software, &call(source), output),
             _ => self.software.run(&call(source), output),
         }
+    }
+
+    /// How long somebody waits for something of it that is not on their own thread.
+    pub fn patience(&self) -> Patience {
+        if self.wants_interrupt() { self.driver.patience_by_time() } else { self.driver.patience() }
     }
 
     fn tries(&self, direction: Direction) -> u32 {
@@ -172,8 +175,8 @@ impl Form {
         if patience.is_over() {
             return Some(Err(task.give_up(message)));
         }
-        if patience.looks() & HEALTH_LOOKS == HEALTH_LOOKS && task.is_lost() {
-            *patience = self.driver.patience();
+        if patience.is_checking() && task.is_lost() {
+            *patience = self.patience();
             return task.begin_again(message);
         }
         None

@@ -8,6 +8,7 @@ use super::driver::{Driver, Patience, SyncMode};
 use super::form::Form;
 use super::task::{Begun, Message, Task};
 use super::trouble::Failure;
+use super::trouble::Trouble;
 use crate::alg::{Facts, Transform};
 use crate::ffi::eventfd::{self, EventFd};
 use crate::operation::UnitResult;
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 /// Messages of one request under way at once.
@@ -37,6 +38,8 @@ struct Waiting {
     next: usize,
     started: Instant,
     polls: bool,
+    /// With an entry of a queue, while it has none.
+    patience: Option<Patience>,
 }
 
 #[derive(Default)]
@@ -47,8 +50,9 @@ struct State {
     /// Somebody looks at them; one at a time.
     is_looking: bool,
     is_stopping: bool,
-    /// All are to be given up.
-    is_aborting: bool,
+    /// How often all were given up.
+    aborts: u64,
+    looker: Option<ThreadId>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -78,7 +82,7 @@ fn with_message<R>(request: &mut Request, index: usize, work: impl FnOnce(&Form,
 impl Waiting {
     fn new(request: Request, polls: bool) -> Self {
         let results = request.units.iter().map(|_| None).collect();
-        Self { open: Vec::new(), request, results, next: 0, started: Instant::now(), polls }
+        Self { open: Vec::new(), request, results, next: 0, started: Instant::now(), polls, patience: None }
     }
 
     fn settle(&mut self, index: usize, ended: Outcome<Facts>) {
@@ -121,20 +125,31 @@ impl Waiting {
         while self.open.len() < MOST && self.next < self.results.len() {
             let index = self.next;
             let begun = with_message(&mut self.request, index, |form, message| match message.begin() {
-                Begun::Going(task) => Some(Ok((task, form.driver.patience()))),
+                Begun::Going(task) => Some(Ok((task, form.patience()))),
                 begun if begun.is_crowded() => None,
                 Begun::Done(ended) => Some(Err(ended)),
                 Begun::Busy => None,
             });
             match begun {
+                Some(None) if self.open.is_empty() && self.is_tired() => {
+                    self.settle(index, Err(Trouble::NoSlot.status()));
+                }
                 Some(None) => break,
                 Some(Some(Ok((task, patience)))) => self.open.push((index, task, patience)),
                 Some(Some(Err(ended))) => self.settle(index, ended.map_err(Failure::status)),
                 None => self.settle(index, Err(Status::Internal("a unit went away".into()))),
             }
             self.next += 1;
+            self.patience = None;
         }
         self.next > first
+    }
+
+    /// Nothing of it is under way, and no entry is to be had: whether that has gone on for too long.
+    fn is_tired(&mut self) -> bool {
+        let Some(form) = self.request.place.transform().map(Arc::clone) else { return true };
+        let Some(form) = form_of(&*form) else { return true };
+        self.patience.get_or_insert_with(|| form.driver.patience_by_time()).is_over()
     }
 
     fn is_done(&self) -> bool {
@@ -173,6 +188,10 @@ impl Later {
             return waiting.complete();
         }
         let mut state = lock(&self.state);
+        if state.is_stopping {
+            drop(state);
+            return drop(waiting); // which sends it elsewhere, or tells its caller that the layer was closed
+        }
         if state.thread.is_none() {
             let own = Arc::clone(self);
             let builder = std::thread::Builder::new().name("iaa/completions".into());
@@ -198,23 +217,19 @@ impl Later {
 
     /// Looks at everything once, and ends what is done. Whether anything moved, or nothing is there.
     pub fn look_all(&self) -> bool {
-        let (mut all, is_aborting) = {
+        let (mut all, aborts) = {
             let mut state = lock(&self.state);
             if state.is_looking {
                 return false;
             }
             state.is_looking = true;
-            (std::mem::take(&mut state.waiting), state.is_aborting)
+            state.looker = Some(std::thread::current().id());
+            (std::mem::take(&mut state.waiting), state.aborts)
         };
         let mut has_moved = all.is_empty();
         let mut ended = 0;
         for _ in 0..all.len() {
             let Some(mut waiting) = all.pop_front() else { break };
-            if is_aborting {
-                drop(waiting);
-                ended += 1;
-                continue;
-            }
             has_moved |= catch_unwind(AssertUnwindSafe(|| waiting.look())).unwrap_or(true);
             if waiting.is_done() {
                 // Units catch their own panics. Should anything else panic, the request is dropped, which ends it.
@@ -228,13 +243,17 @@ impl Later {
             has_moved = all.iter().any(Waiting::help);
         }
         let mut state = lock(&self.state);
+        if state.aborts != aborts {
+            drop(state);
+            ended += all.len();
+            all.clear(); // given up while they were looked at
+            state = lock(&self.state);
+        }
         state.num -= ended;
         all.append(&mut state.waiting); // what came meanwhile is younger
         state.waiting = all;
         state.is_looking = false;
-        if state.num == 0 {
-            state.is_aborting = false;
-        }
+        state.looker = None;
         drop(state);
         if ended > 0 {
             self.arrived.notify_all();
@@ -255,7 +274,7 @@ impl Later {
                 if state.is_stopping {
                     return;
                 }
-                state.waiting.is_empty() || state.waiting.iter().any(|waiting| waiting.polls) || state.is_aborting
+                state.waiting.is_empty() || state.waiting.iter().any(|waiting| waiting.polls)
             };
             let has_moved = self.look_all();
             if has_moved {
@@ -284,7 +303,7 @@ impl Later {
     pub fn abort(&self) {
         let all = {
             let mut state = lock(&self.state);
-            state.is_aborting = state.is_looking && state.num > state.waiting.len();
+            state.aborts += 1;
             let all = std::mem::take(&mut state.waiting);
             state.num -= all.len();
             all
@@ -307,9 +326,9 @@ impl Later {
             let _ = thread.join(); // it cannot panic: it catches those of what it runs
         }
         self.abort();
-        while self.num() > 0 {
-            std::thread::yield_now(); // a caller who polls has some of them in hand
-            self.abort();
+        // A caller who polls may have some of them in hand. If it is this one, they are given up when it goes on.
+        while self.num() > 0 && lock(&self.state).looker.is_some_and(|looker| looker != std::thread::current().id()) {
+            std::thread::yield_now();
         }
         lock(&self.state).is_stopping = false;
     }

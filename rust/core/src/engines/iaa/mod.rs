@@ -178,7 +178,8 @@ impl Engine for Iaa {
                         burst.push_front(request);
                         return;
                     }
-                    self.later.take(request, form.settings.sync_mode == SyncMode::Async);
+                    let polls = form.settings.sync_mode == SyncMode::Async || !self.driver.has_interrupts();
+                    self.later.take(request, polls);
                 }
                 _ => request.run(),
             }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub const ENQUEUE_TRIES: u32 = 64;
 
 /// How long a device has for doing nothing.
-const ANSWERS_WITHIN: Duration = Duration::from_millis(20);
+const ANSWERS_WITHIN: Duration = Duration::from_millis(250);
 
 /// See the head of this file. What is under way holds an `Arc` of it: it lasts, with its records, until that has ended.
 pub struct WorkQueue {
@@ -148,7 +148,7 @@ impl WorkQueue {
         descriptor.completion_addr = record;
         descriptor.pasid_priv = self.port.info().pasid & 0x000f_ffff;
         descriptor.flags_opcode |= flag::CRAV | flag::RCR;
-        if wants_interrupt {
+        if wants_interrupt && self.port.interrupt().is_some() {
             descriptor.flags_opcode |= flag::RCI;
             descriptor.int_handle = self.port.interrupt_handle();
         }

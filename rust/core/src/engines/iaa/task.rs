@@ -16,7 +16,8 @@ use super::trouble::Trouble;
 pub use super::trouble::{Ended, Failure};
 use crate::alg::{Direction, Facts};
 use crate::buffer::{Output, Source};
-use crate::idxd::wire::{Descriptor, decompress, flag, opcode};
+use crate::idxd::port::Mapped;
+use crate::idxd::wire::{Descriptor, decompress, flag, opcode, status};
 use crate::status::Status;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -337,9 +338,7 @@ impl Task {
         // A device that says that it wrote more than there was, or nothing, is not believed.
         let trouble = trouble.or((len > self.capacity || len == 0).then_some(Trouble::Invalid(record.status)));
         if let Some(trouble) = trouble {
-            let failure = self.failed(message, trouble);
-            self.parts.clear();
-            return Some(Err(failure));
+            return Some(self.failed_or_software(message, trouble));
         }
         let queue = part.flight.as_ref().map(|flight| Arc::clone(flight.queue()))?;
         queue.counters.count_bytes(Direction::Compress, len as u64);
@@ -437,12 +436,17 @@ impl Task {
                 Some(ended)
             }
             Some(Trouble::Overflow) => self.grow(message),
-            Some(trouble) => {
-                let failure = self.failed(message, trouble);
-                self.parts.clear();
-                Some(Err(failure))
-            }
+            Some(trouble) => Some(self.failed_or_software(message, trouble)),
         }
+    }
+
+    /// A failure; but a page that was not there, where the device works on the process's own memory, is the device's trouble
+    /// and nobody's fault.
+    fn failed_or_software(&mut self, message: &mut Message<'_>, trouble: Trouble) -> Ended {
+        let is_shared = self.parts.iter().any(|part| matches!(part.source, Mapped::Shared(_)));
+        let failure = self.failed(message, trouble);
+        self.parts.clear();
+        if is_shared && trouble == Trouble::Invalid(status::PAGE_FAULT) { message.software() } else { Err(failure) }
     }
 
     /// Whether more space than there was may be had.
