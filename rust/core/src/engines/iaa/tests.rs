@@ -232,6 +232,7 @@ fn a_stuck_device_disables_the_driver_and_later_calls_do_not_hang() {
     assert!(!rig.driver.revive(), "it still does not answer");
     rig.devices[0].revive();
     assert!(rig.driver.revive() && rig.driver.trouble().is_none());
+    rig.driver.set_patience(1000, Duration::from_secs(60)); // the thread that does it may have to wait for a core
     assert!(rig.run(&form, Direction::Compress, &page(1)).is_ok());
 }
 
