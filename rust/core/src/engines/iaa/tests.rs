@@ -233,6 +233,7 @@ fn a_stuck_device_disables_the_driver_and_later_calls_do_not_hang() {
     rig.devices[0].revive();
     rig.driver.set_patience(1000, Duration::from_secs(5)); // whoever has it may be kept from running by others
     assert!(rig.driver.revive() && rig.driver.trouble().is_none());
+    rig.driver.set_patience(1000, Duration::from_secs(60)); // the thread that does it may have to wait for a core
     assert!(rig.run(&form, Direction::Compress, &page(1)).is_ok());
 }
 
