@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,21 +110,45 @@ def test_what_is_not_there_is_told(layer: acrypto.Layer) -> None:
         ([1], bytes(4095), "a page of 4095 bytes; the store's have 4096"),
         ([-1], bytes(4096), "a key is -1; it must be in 0 to 2^64 - 1"),
         ([(1 << 32, 0)], bytes(4096), "the area of a key is 4294967296; it must be in 0 to 2^32 - 1"),
+        ([(1, 2, 3)], bytes(4096), "a key of 3 parts; it must be an offset, or an area and an offset"),
+        ([()], bytes(4096), "a key of 0 parts"),
+        ([True], bytes(4096), "a key is True; it must be a number in 0 to 2^64 - 1"),
+        ([(False, 1)], bytes(4096), "the area of a key is False"),
+        ([(1, True)], bytes(4096), "the offset of a key is True"),
     ],
 )
 def test_wrong_arguments_are_refused_with_value_and_limit(
-    layer: acrypto.Layer, keys: list[int], pages: bytes, told: str
+    layer: acrypto.Layer, keys: list[Any], pages: bytes, told: str
 ) -> None:
     with PageStore(layer, max_bytes=1 << 20) as store, pytest.raises(acrypto.UsageError, match=re.escape(told)):
         store.put_many(keys, pages)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"page_size": 3000}, {"page_size": 256}, {"page_size": 1 << 21}, {"batch": 0}, {"max_bytes": 1000}]
+    ("name", "values"),
+    [
+        ("page_size", [3000, 256, 1 << 21, 0, -1, 1 << 70]),
+        ("batch", [0, -1, 1025, 1 << 40, 1 << 70]),
+        ("max_bytes", [1000, 0, -1, (1 << 44) + 1, 1 << 70]),
+        ("writeback_bytes", [0, -1, (1 << 44) + 1, 1 << 70]),
+    ],
 )
-def test_wrong_settings_are_refused(layer: acrypto.Layer, settings: dict[str, int]) -> None:
-    with pytest.raises(acrypto.UsageError):
-        PageStore(layer, **settings)
+def test_wrong_settings_are_refused_with_value_and_limit(
+    layer: acrypto.Layer, tmp_path: Path, name: str, values: list[int]
+) -> None:
+    for value in values:
+        settings: dict[str, Any] = {name: value}
+        with pytest.raises(acrypto.UsageError, match=rf"^{name} is {value}\b.* must be .* to \d+$"):
+            PageStore(layer, writeback=tmp_path / "pages", **settings)
+    assert not (tmp_path / "pages").exists()
+
+
+def test_wrong_counts_and_areas_are_refused(layer: acrypto.Layer) -> None:
+    with PageStore(layer, max_bytes=1 << 20) as store:
+        for call in (store.write_back, store.oldest, store.clear):
+            for value in (-1, 1 << 70):
+                with pytest.raises(acrypto.UsageError, match=f"is {value}; it must be in 0 to 2"):
+                    call(value)
 
 
 def test_only_compressions_will_do(layer: acrypto.Layer) -> None:

@@ -135,6 +135,30 @@ def test_what_is_too_large_is_refused_and_changes_nothing(layer: acrypto.Layer) 
         Cache(layer, max_bytes=10)
 
 
+@pytest.mark.parametrize(
+    ("key", "least"), [(1 << 80_000, 10_000), ("\U0001f600" * 2000, 8000), (b"k" * 3000, 3000), ("k" * 3000, 3000)]
+)
+def test_a_key_costs_its_bytes(layer: acrypto.Layer, key: str | bytes | int, least: int) -> None:
+    cache = Cache(layer, max_bytes=1 << 20)
+    cache[key] = b"x"
+    assert least < cache.statistics.used_bytes < least * 1.1 + 500
+    del cache[key]
+    assert cache.statistics.used_bytes == 0
+    small = Cache(layer, max_bytes=least)
+    small[key] = b"x"
+    assert len(small) == 0, "it has no room"
+
+
+def test_wrong_settings_and_keys_are_refused(layer: acrypto.Layer) -> None:
+    with pytest.raises(acrypto.UsageError, match="max_value is -3; it must be at least 0"):
+        Cache(layer, max_bytes=4096, max_value=-3)
+    cache = Cache(layer, max_bytes=4096, max_value=0)
+    cache["empty"] = b""
+    with pytest.raises(acrypto.UsageError, match="a key is a bool"):
+        cache[True] = b""
+    assert list(cache) == ["empty"]
+
+
 def test_a_value_is_made_once_for_all_who_wait(layer: acrypto.Layer) -> None:
     async def main() -> None:
         cache = Cache(layer, max_bytes=1 << 20)

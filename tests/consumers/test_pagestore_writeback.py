@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,15 +81,24 @@ def test_a_full_file_refuses_and_loses_nothing(layer: acrypto.Layer, noise_of: P
         store.put_many(range(2000, 2050), [noise_of(n) for n in range(50)]).wait()
 
 
-def test_a_disk_that_fails_loses_no_page(layer: acrypto.Layer, noise_of: Pages) -> None:
-    """`/dev/full` takes nothing."""
-    with PageStore(layer, max_bytes=BUDGET, writeback="/dev/full") as store:
-        with pytest.raises(acrypto.QueueFull, match="No space left"):
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """No file of this process grows beyond so many bytes; the signal for that is ignored by Python."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fails_loses_no_page(layer: acrypto.Layer, noise_of: Pages, tmp_path: Path) -> None:
+    with PageStore(layer, max_bytes=BUDGET, writeback=tmp_path / "pages") as store:
+        with files_of_at_most(1 << 16), pytest.raises(acrypto.QueueFull, match="File too large"):
             fill(store, noise_of)
         stored = len(store)
         assert all(store[number] == noise_of(number) for number in range(stored))
         assert store.statistics()["writeback_failures"] > 0
-    assert os.path.exists("/dev/full")
 
 
 @pytest.mark.parametrize("damage", ["bit", "cut", "zeros", "swapped"])
@@ -133,6 +144,79 @@ def test_the_file_is_private_locked_and_removed(layer: acrypto.Layer, tmp_path: 
     assert not path.exists()
     with pytest.raises(acrypto.EngineError, match="No such file"):
         PageStore(layer, max_bytes=BUDGET, writeback=tmp_path / "none" / "pages")
+
+
+def test_a_file_that_was_there_becomes_private(layer: acrypto.Layer, tmp_path: Path) -> None:
+    path = tmp_path / "pages"
+    path.write_bytes(b"of a store that was killed")
+    path.chmod(0o644)
+    with PageStore(layer, max_bytes=BUDGET, writeback=path):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.stat().st_size == 0
+    assert not path.exists()
+
+
+def test_the_file_is_found_wherever_the_process_goes(
+    layer: acrypto.Layer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    (there / "pages").write_bytes(b"another's")
+    monkeypatch.chdir(here)
+    with PageStore(layer, max_bytes=BUDGET, writeback="pages"):
+        monkeypatch.chdir(there)
+    assert not (here / "pages").exists()
+    assert (there / "pages").read_bytes() == b"another's"
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_what_took_the_files_place_stays(layer: acrypto.Layer, page_of: Pages, tmp_path: Path, is_link: bool) -> None:
+    path, moved = tmp_path / "pages", tmp_path / "moved"
+    with PageStore(layer, max_bytes=BUDGET, writeback=path) as store:
+        path.rename(moved)
+        if is_link:
+            path.symlink_to(moved)
+        else:
+            path.write_bytes(b"another's")
+        store[1] = page_of(1)
+        assert store.write_back(1) == 1
+        assert store[1] == page_of(1)
+    assert path.is_symlink() if is_link else path.read_bytes() == b"another's"
+
+
+@pytest.mark.parametrize("what", ["link", "dangling", "names", "pipe", "directory", "device"])
+def test_only_a_file_of_ones_own_is_taken(layer: acrypto.Layer, tmp_path: Path, what: str) -> None:
+    path, target = tmp_path / "pages", tmp_path / "target"
+    target.write_bytes(b"precious")
+    if what == "link":
+        path.symlink_to(target)
+    elif what == "dangling":
+        path.symlink_to(tmp_path / "none")
+    elif what == "names":
+        path.hardlink_to(target)
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "directory":
+        path.mkdir()
+    else:
+        path = Path("/dev/full")
+    told = {"link": "is a symbolic link", "dangling": "is a symbolic link", "names": "has 2 names"}
+    with pytest.raises(acrypto.UsageError, match=told.get(what, "is no regular file")):
+        PageStore(layer, max_bytes=BUDGET, writeback=path)
+    assert os.path.lexists(path)
+    assert target.read_bytes() == b"precious"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_another_users_file_is_refused(layer: acrypto.Layer, tmp_path: Path) -> None:
+    path = tmp_path / "pages"
+    path.write_bytes(b"precious")
+    os.chown(path, 12345, -1)
+    with pytest.raises(acrypto.UsageError, match=r"belongs to user 12345; .* caller, 0$"):
+        PageStore(layer, max_bytes=BUDGET, writeback=path)
+    assert path.read_bytes() == b"precious"
 
 
 def test_an_event_loop_reads_pages_back(layer: acrypto.Layer, page_of: Pages, tmp_path: Path) -> None:

@@ -318,9 +318,10 @@ def test_by_n_round_trips_for_every_n(size: int) -> None:
                 assert b"".join(zlib.decompress(canned_prefix() + body, -12) for body in bodies) == plain
                 assert decompressed(tfm, packed, len(plain)) == plain
         assert all(in_flight == 0 and free == size for _queue, in_flight, free in it.driver.in_flight())
-    for num in (0, 65, 1000):
-        with pytest.raises(OSError, match="no driver"):
-            IaaDriver().tfm(f"deflate-iaa-canned-by_{num}")
+    with rig() as it:
+        for num in ("0", "65", "1000", "+3", "-3", "03", "007", "3 ", "", "٣"):
+            with pytest.raises(OSError, match="no driver"):
+                it.driver.tfm(f"deflate-iaa-canned-by_{num}")
 
 
 def test_by_n_refuses_malformed_headers() -> None:
@@ -437,6 +438,18 @@ def test_poll_limit() -> None:
         for _turn in range(3):
             assert run(tfm, TEXT, 100)[0] == -errno.ENODEV
             assert run(tfm, FIXED, 100, compress=False)[0] == -errno.ENODEV
+
+
+def test_patience_has_bounds() -> None:
+    driver = IaaDriver()
+    for polls in (0, -1, 1 << 32):
+        with pytest.raises(acrypto.UsageError, match=f"^polls is {polls}; it must be in 1 to 4294967295$"):
+            driver.set_patience(polls, 1)
+    for ms in (math.nan, -0.001, 600_000.5, 1e300, math.inf, -math.inf):
+        with pytest.raises(acrypto.UsageError, match=r"^ms is .*; it must be in 0 to 600000$"):
+            driver.set_patience(1, ms)
+    driver.set_patience(1, 0)
+    driver.set_patience((1 << 32) - 1, 600_000)
 
 
 # ---- statistics, null destinations

@@ -258,6 +258,12 @@ def nested(depth: int) -> str:
         ('[{"dev":"iax1","acrypto":{"configurable":1}}]', r"\.acrypto.configurable is a number; it is true or false"),
         ('[{"dev":"iax1","acrypto":{"knobs":{"warp":1}}}]', r"\.knobs has unknown keys: 'warp'"),
         ('[{"dev":"iax1","acrypto":{"knobs":{"other_ns":-1}}}]', r"\.knobs.other_ns is out of range"),
+        *(
+            (f'[{{"dev":"iax1","acrypto":{{"knobs":{{"{name}":1.1e10}}}}}}]', rf"\.knobs.{name} is .* from 0 to 1e\+10$")
+            for name in KNOBS
+            if name.endswith("_ns")
+        ),
+        ('[{"dev":"iax1","acrypto":{"knobs":{"bytes_per_second":1}}}]', r"bytes_per_second is 1; .* at least 1e\+06$"),
         (nested(100_000), "nested too deep|a list|is a list"),
         ("[" + ",".join(f'{{"dev":"iax{index}"}}' for index in range(65)) + "]", "there are 65 devices"),
         ("[" + " " * MAX_BYTES, "at most 1048576"),
@@ -286,6 +292,31 @@ def test_commas_that_close_are_taken_but_not_inside_texts() -> None:
 
 
 # ---- hostile input
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[{" + ",".join(f'"k{at}":1' for at in range(80_000)) + ',"k79999":1}]',
+        "[" + '"\\' * 520_000,
+        '["' + '\\"' * 520_000,
+        '["' + "\\" * 1_040_001,
+        '["' + ",]" * 520_000,
+        "[" + '"a",' * 260_000,
+        "[" + '",' * 520_000,
+        "[" + ", " * 520_000,
+        "[1," + " " * 1_040_000,
+        '[{"dev":"' + "9" * 1_000_000 + '"}]',
+        "[0." + "3" * 1_000_000 + "]",
+        "[{" + ",".join(f'"k{at}":1' for at in range(80_000)) + "}]",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_no_file_takes_more_than_a_look_at_each_character(text: str) -> None:
+    """Each is near the bound: with work that grows as the square of it this does not end."""
+    assert len(text) <= MAX_BYTES
+    with pytest.raises(CorruptInput):
+        parse(text)
 
 KEYS = [
     "dev",

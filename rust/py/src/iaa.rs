@@ -1,7 +1,7 @@
 //! The driver of Intel's analytics accelerator: its queues and settings, and single messages with the kernel's manners.
 
 use crate::buffer::{Buffer, Pins};
-use crate::convert::params;
+use crate::convert::{number, params};
 use crate::error::{OrRaise, raise};
 use crate::idxd::IdxdQueue;
 use crate::port::lock;
@@ -14,7 +14,7 @@ use acrypto_core::engines::iaa::form::Form;
 use acrypto_core::engines::iaa::table::{Mapping, Topology};
 use acrypto_core::engines::iaa::task::{Begun, Message, Task};
 use acrypto_core::engines::iaa::trouble::{Ended, Trouble};
-use acrypto_core::engines::iaa::{Iaa, mode_of};
+use acrypto_core::engines::iaa::{Iaa, MOST_PATIENCE_MS, mode_of};
 use acrypto_core::idxd::cdev::HardwareQueue;
 use acrypto_core::idxd::first_light;
 use acrypto_core::idxd::port::{Abilities, Mode, QueueInfo};
@@ -126,9 +126,19 @@ impl IaaDriver {
         self.driver.set_sync_mode(*mode).map_err(os_error)
     }
 
-    /// Looks in vain, and milliseconds, after which a device counts as stuck.
-    fn set_patience(&self, polls: u32, ms: f64) {
-        self.driver.set_patience(polls, Duration::from_micros((ms.clamp(0.0, 1e6) * 1e3) as u64));
+    /// Looks in vain, and milliseconds, after which a device counts as stuck; a usage error beyond 1 to 2^32 - 1, 0 to
+    /// 600 000.
+    fn set_patience(&self, polls: &Bound<'_, PyAny>, ms: f64) -> PyResult<()> {
+        let (py, range) = (polls.py(), format!("1 to {}", u32::MAX));
+        let polls: u32 = number("polls", polls, &range)?;
+        if polls < 1 {
+            return Err(Status::Usage(format!("polls is {polls}; it must be in {range}"))).or_raise(py);
+        }
+        if !(0.0..=MOST_PATIENCE_MS).contains(&ms) {
+            return Err(Status::Usage(format!("ms is {ms}; it must be in 0 to {MOST_PATIENCE_MS}"))).or_raise(py);
+        }
+        self.driver.set_patience(polls, Duration::from_micros((ms * 1e3) as u64));
+        Ok(())
     }
 
     /// Takes up queues again whose device answers again; whether any does.

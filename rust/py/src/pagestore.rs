@@ -13,7 +13,7 @@ use crate::transform::Transform;
 use acrypto_core::alg::Kind;
 use acrypto_core::buffer::{Output, Source};
 use acrypto_core::operation::Settled;
-use acrypto_core::pagestore::{Done, Job, Key, Lane, Report, Settings, Store};
+use acrypto_core::pagestore::{Done, Job, Key, Lane, MOST_BYTES, Report, Settings, Store};
 use acrypto_core::status::{Outcome, Status};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyMemoryView, PySlice, PyTuple};
@@ -76,14 +76,26 @@ pub fn harvest(py: Python<'_>, plan: &Plan, settled: Settled) -> PyResult<Py<PyA
 
 /// A key: the offset in area 0, or an area and an offset.
 fn key(value: &Bound<'_, PyAny>) -> PyResult<Key> {
-    match value.cast::<PyTuple>() {
-        Ok(pair) => {
-            let (area, offset) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            let area = number("the area of a key", &area, "0 to 2^32 - 1")?;
-            Ok(Key { area, offset: number("the offset of a key", &offset, "0 to 2^64 - 1")? })
-        }
-        Err(_) => Ok(Key { area: 0, offset: number("a key", value, "0 to 2^64 - 1")? }),
+    let Ok(pair) = value.cast::<PyTuple>() else {
+        return Ok(Key { area: 0, offset: part("a key", value, "0 to 2^64 - 1")? });
+    };
+    if pair.len() != 2 {
+        let told = format!("a key of {} parts; it must be an offset, or an area and an offset", pair.len());
+        return Err(Status::Usage(told)).or_raise(value.py());
     }
+    let area = part("the area of a key", &pair.get_item(0)?, "0 to 2^32 - 1")?;
+    Ok(Key { area, offset: part("the offset of a key", &pair.get_item(1)?, "0 to 2^64 - 1")? })
+}
+
+/// A whole number; a truth value is none.
+fn part<T>(name: &str, value: &Bound<'_, PyAny>, range: &str) -> PyResult<T>
+where
+    T: for<'a, 'py> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    if value.is_instance_of::<PyBool>() {
+        return Err(Status::Usage(format!("{name} is {value}; it must be a number in {range}"))).or_raise(value.py());
+    }
+    number(name, value, range)
 }
 
 fn keys(values: &Bound<'_, PyAny>) -> PyResult<Vec<Key>> {
@@ -213,15 +225,15 @@ impl PageStore {
 #[pymethods]
 impl PageStore {
     #[new]
-    #[pyo3(signature = (transform, *, page_size, max_bytes, batch, path = None, file_bytes = 0))]
+    #[pyo3(signature = (transform, *, page_size, max_bytes, batch, path = None, file_bytes = None))]
     fn new(
         py: Python<'_>,
         transform: &Transform,
-        page_size: usize,
-        max_bytes: u64,
-        batch: usize,
+        page_size: &Bound<'_, PyAny>,
+        max_bytes: &Bound<'_, PyAny>,
+        batch: &Bound<'_, PyAny>,
         path: Option<PathBuf>,
-        file_bytes: u64,
+        file_bytes: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         if transform.recipe.kind != Kind::Compression {
             let told =
@@ -230,8 +242,15 @@ impl PageStore {
         }
         let shared = Arc::clone(&transform.layer);
         let (layer, bound) = (Arc::clone(&shared.core), Arc::clone(&transform.recipe));
-        let file = path.map(|path| (path, file_bytes));
-        let settings = Settings { page: page_size, max_bytes, batch, file };
+        // What no such type holds is refused here, the rest in the core.
+        let most = format!("1 to {MOST_BYTES}");
+        let file_bytes = file_bytes.map(|bytes| number("writeback_bytes", bytes, &most)).transpose()?;
+        let settings = Settings {
+            page: number("page_size", page_size, "512 to 1048576")?,
+            max_bytes: number("max_bytes", max_bytes, &most)?,
+            batch: number("batch", batch, "1 to 1024")?,
+            file: path.map(|path| (path, file_bytes.unwrap_or(MOST_BYTES))),
+        };
         let store = py.detach(|| Store::open(layer, bound, settings)).or_raise(py)?;
         Ok(Self { shared, store })
     }
@@ -300,14 +319,15 @@ impl PageStore {
 
     /// Forgets all pages, or those of one area; how many there were.
     #[pyo3(signature = (area = None))]
-    fn clear(&self, py: Python<'_>, area: Option<u32>) -> PyResult<usize> {
+    fn clear(&self, py: Python<'_>, area: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
         let store = self.ours(py)?;
+        let area = area.map(|area| part("area", area, "0 to 2^32 - 1")).transpose()?;
         Ok(py.detach(|| store.clear(area)))
     }
 
     /// Writes back the so many pages that were not used for longest; how many were.
-    fn write_back(&self, py: Python<'_>, pages: usize) -> PyResult<usize> {
-        let store = self.ours(py)?;
+    fn write_back(&self, py: Python<'_>, pages: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let (store, pages) = (self.ours(py)?, number("pages", pages, "0 to 2^64 - 1")?);
         py.detach(|| store.write_back(pages)).or_raise(py)
     }
 
@@ -318,8 +338,8 @@ impl PageStore {
     }
 
     /// Keys of pages in memory, the one used least recently first.
-    fn oldest(&self, py: Python<'_>, most: usize) -> PyResult<Vec<(u32, u64)>> {
-        let store = self.ours(py)?;
+    fn oldest(&self, py: Python<'_>, most: &Bound<'_, PyAny>) -> PyResult<Vec<(u32, u64)>> {
+        let (store, most) = (self.ours(py)?, number("most", most, "0 to 2^64 - 1")?);
         let keys = py.detach(|| store.oldest_first(most));
         Ok(keys.into_iter().map(|key| (key.area, key.offset)).collect())
     }

@@ -1808,7 +1808,7 @@ class PageStore:
         max_bytes: int,
         batch: int,
         path: str | PathLike[str] | None = None,
-        file_bytes: int = 0,
+        file_bytes: int | None = None,
     ) -> PageStore: ...
     def put(self, key: _PageKey, page: _Source, *, mode: str | None = None) -> Operation[None]: ...
     def put_many(
@@ -2032,7 +2032,10 @@ class IaaDriver:
         """`sync`, `async` or `async_irq`, else EINVAL; EBUSY while it is enabled."""
 
     def set_patience(self, polls: int, ms: float) -> None:
-        """After how many looks in vain, and milliseconds, a device counts as stuck: both."""
+        """After how many looks in vain, and milliseconds, a device counts as stuck: both.
+
+        Raises UsageError for looks beyond 1 to 2^32 - 1, milliseconds beyond 0 to 600 000.
+        """
 
     def revive(self) -> bool:
         """Takes up queues again whose device answers again; whether any does."""

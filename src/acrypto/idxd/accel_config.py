@@ -65,10 +65,15 @@ ENGINE_SETTINGS = {"group_id": int}
 
 #: What a model can be told: nanoseconds, bytes a second, or 0 and 1.
 KNOBS = tuple(IdxdDevice.KNOBS)
+#: At most so much. A queue that is disabled waits for what is due, so no file may make that last.
 MAX_KNOB = 1e15
+MAX_NANOSECONDS = 1e10
+#: At least so much, unless it is 0, which is no limit: for the same reason.
+MIN_BYTES_PER_SECOND = 1e6
 MAX_THREADS = 64
 _SHAPE = {one.name: one.type for one in fields(Capabilities) if one.name not in {"kind", "operations"}}
-_COMMA = re.compile(r'"(?:[^"\\]|\\.)*"|,(?=\s*[\]}])')
+#: Where a text begins or ends, what in it does not, and a comma that closes, or lies in a text.
+_MARK = re.compile(r'\\.|"|,(?=\s*[\]}])', re.DOTALL)
 _DEVICE = re.compile(r"(dsa|iax)([0-9]{1,4})")
 _PART = re.compile(r"(wq|engine|group)([0-9]{1,4})\.([0-9]{1,4})")
 
@@ -165,10 +170,11 @@ def render(configuration: Configuration) -> str:
 
 def _load(data: bytes | str) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = next(key for at, (key, _value) in enumerate(pairs) if key in dict(pairs[:at]))
-            raise CorruptInput(f"the key {shown(twice)} stands twice in one object")
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise CorruptInput(f"the key {shown(key)} stands twice in one object")
+            found[key] = value
         return found
 
     def refuse(word: str) -> Any:
@@ -176,8 +182,7 @@ def _load(data: bytes | str) -> Any:
 
     try:
         text = data if isinstance(data, str) else data.decode()
-        text = _COMMA.sub(lambda found: " " if found[0] == "," else found[0], text)
-        return json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+        return json.loads(_without_closing_commas(text), object_pairs_hook=once, parse_constant=refuse)
     except UnicodeDecodeError as error:
         raise CorruptInput("the configuration is not UTF-8", error.start) from None
     except json.JSONDecodeError as error:
@@ -189,6 +194,19 @@ def _load(data: bytes | str) -> Any:
         raise
     except ValueError as error:  # a number of thousands of digits
         raise CorruptInput(f"the configuration is not JSON: {error}") from None
+
+
+def _without_closing_commas(text: str) -> str:
+    """The same with a space for each; one step for each mark, so that no text makes it look twice at anything."""
+    in_text = False
+
+    def step(found: re.Match[str]) -> str:
+        nonlocal in_text
+        if found[0] == '"':
+            in_text = not in_text
+        return " " if found[0] == "," and not in_text else found[0]
+
+    return _MARK.sub(step, text)
 
 
 def _object(row: Any, place: str, known: Iterable[str]) -> dict[str, Any]:
@@ -328,8 +346,12 @@ def _acrypto(row: Any, place: str) -> dict[str, Any]:
     if "knobs" in row:
         knobs = _object(row["knobs"], f"{place}.knobs", KNOBS)
         for name, value in knobs.items():
-            if type(value) not in {int, float} or not 0 <= value <= MAX_KNOB:
-                raise CorruptInput(f"{place}.knobs.{name} is out of range; it is a number from 0 to {MAX_KNOB:g}")
+            most = MAX_NANOSECONDS if name.endswith("_ns") else MAX_KNOB
+            if type(value) not in {int, float} or not 0 <= value <= most:
+                raise CorruptInput(f"{place}.knobs.{name} is out of range; it is a number from 0 to {most:g}")
+            if name == "bytes_per_second" and 0 < value < MIN_BYTES_PER_SECOND:
+                message = f"{place}.knobs.{name} is {value:g}; it is 0, for no limit, or at least"
+                raise CorruptInput(f"{message} {MIN_BYTES_PER_SECOND:g}")
         found["knobs"] = dict(knobs)
     return found
 

@@ -17,5 +17,6 @@ pub mod libdeflate;
 pub mod lz4;
 pub mod openssl;
 pub mod portal;
+pub mod user;
 pub mod window;
 pub mod zlib;

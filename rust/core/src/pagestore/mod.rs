@@ -52,6 +52,12 @@ pub struct Settings {
 /// Page sizes that there may be.
 const SIZES: std::ops::RangeInclusive<usize> = 512..=1 << 20;
 
+/// Pages that may go to the compressor together.
+const BATCHES: std::ops::RangeInclusive<usize> = 1..=1024;
+
+/// The most bytes of memory or of the file: 16 TiB, so that numbers of slabs have room in their type.
+pub const MOST_BYTES: u64 = 1 << 44;
+
 /// How often the lock is tried before who wants it sleeps: for about 20 us.
 const LOOKS: u32 = 50;
 
@@ -76,14 +82,20 @@ impl Store {
                 format!("page_size is {page}; it must be a power of two from {} to {}", SIZES.start(), SIZES.end());
             return Err(Status::Usage(told));
         }
-        if batch == 0 {
-            return Err(Status::usage("batch is 0 pages; it must be at least 1"));
+        if !BATCHES.contains(&batch) {
+            let told = format!("batch is {batch} pages; it must be from {} to {}", BATCHES.start(), BATCHES.end());
+            return Err(Status::Usage(told));
         }
         let least = (page * slabs::PAGES * 4 + (64 << 10)) as u64;
-        if max_bytes < least {
+        if !(least..=MOST_BYTES).contains(&max_bytes) {
             return Err(Status::Usage(format!(
-                "max_bytes is {max_bytes}; for pages of {page} it must be at least {least}"
+                "max_bytes is {max_bytes}; for pages of {page} it must be from {least} to {MOST_BYTES}"
             )));
+        }
+        if let Some((_, most)) = &file
+            && !(1..=MOST_BYTES).contains(most)
+        {
+            return Err(Status::Usage(format!("writeback_bytes is {most}; it must be from 1 to {MOST_BYTES}")));
         }
         let spill = file.map(|(path, most)| Spill::open(&path, page, most)).transpose()?;
         let pool = Mutex::new(Pool::new(page, max_bytes, spill));

@@ -30,6 +30,16 @@ OVERHEAD = 320
 LEAST = 128
 
 
+#: What a key of each type takes before it has a byte: part of `OVERHEAD`.
+_EMPTY = {str: str.__sizeof__(""), bytes: bytes.__sizeof__(b""), int: int.__sizeof__(0)}
+
+
+def _key_bytes(key: Key) -> int:
+    """Bytes of memory that a key takes beside its header; an int of a word is not below 8."""
+    kind = next(kind for kind in _EMPTY if isinstance(key, kind))
+    return max(kind.__sizeof__(key) - _EMPTY[kind], 8 if kind is int else 0)
+
+
 class _Entry:
     """A value as it is kept."""
 
@@ -90,7 +100,7 @@ class Cache:
         layer: where compression runs; stays open for as long as the cache is used.
         max_bytes: of values as they are kept, keys and records.
         ttl: seconds that entries live unless `set` says otherwise; None for ever.
-        max_value: the most bytes of one value; by default an eighth of `max_bytes`.
+        max_value: the most bytes of one value, 0 or more; by default an eighth of `max_bytes`.
         compressor: by name, as `PageStore` takes it.
         level: of the compressor.
         clock: gives seconds that never go back; a test brings its own.
@@ -113,6 +123,8 @@ class Cache:
     ) -> None:
         if max_bytes < 1024:
             raise UsageError(f"max_bytes is {max_bytes}; it must be at least 1024")
+        if max_value is not None and max_value < 0:
+            raise UsageError(f"max_value is {max_value}; it must be at least 0")
         self.max_bytes = max_bytes
         self.max_value = max_bytes // 8 if max_value is None else max_value
         self.ttl = _checked_ttl(ttl)
@@ -305,7 +317,7 @@ class Cache:
             return entry
 
     def _begin(self, key: Key, value: BytesLike, ttl: float | None) -> tuple[int, bytes, int]:
-        if not isinstance(key, (str, bytes, int)):
+        if isinstance(key, bool) or not isinstance(key, (str, bytes, int)):
             raise UsageError(f"a key is a {type(key).__name__}; it must be str, bytes or int")
         _checked_ttl(ttl)
         size = memoryview(value).nbytes
@@ -325,7 +337,7 @@ class Cache:
     def _keep(self, key: Key, number: int, data: bytes, size: int, packed: bytes | None, ttl: float | None) -> None:
         is_packed = packed is not None and len(packed) < size - size // 8
         kept = packed if packed is not None and is_packed else data
-        cost = len(kept) + OVERHEAD + (8 if isinstance(key, int) else len(key))
+        cost = len(kept) + OVERHEAD + _key_bytes(key)
         ttl = self.ttl if ttl is None else ttl
         with self._lock:
             if self._pending.get(key) != number:

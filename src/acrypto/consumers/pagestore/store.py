@@ -6,7 +6,6 @@ from typing import overload
 
 from acrypto._core import PageStore as Native
 from acrypto.consumers.pagestore.names import compressor as by_name
-from acrypto.model.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,16 +48,18 @@ class PageStore:
         compressor: an algorithm or one driver by name: `lz4`, `zstd`, `deflate`, `deflate-iaa`, `deflate-canned`.
             `lz4` is the block format, as in the kernel.
         page_size: bytes; a power of two from 512 to 2^20.
-        max_bytes: of memory; at least 32 pages and 64 KiB.
-        batch: pages that go to the compressor together.
-        writeback: a path for a file that only this store may use; emptied now, removed by `close`.
-        writeback_bytes: the most that the file may hold.
+        max_bytes: of memory; at least 32 pages and 64 KiB, at most 2^44.
+        batch: pages that go to the compressor together; 1 to 1024.
+        writeback: a path for a file that only this store may use; emptied and made 0600 now, removed by `close` unless
+            another file is there by then. If it exists it is a regular file of this user's, with no other name and no
+            symbolic link.
+        writeback_bytes: the most that the file may hold; 1 to 2^44.
         level: of the compressor.
         strategy: "fixed" for fixed Huffman codes (deflate family).
         verify: whether each page is decompressed again before it is kept.
 
     Raises:
-        UsageError: a setting is out of its range, or the file is another store's.
+        UsageError: a setting is out of its range, or the file is another store's or user's, or none.
         UnknownAlgorithm, NoEngine: of the compressor.
         EngineError: the file cannot be opened.
     """
@@ -78,9 +79,6 @@ class PageStore:
         verify: bool = False,
     ) -> None:
         transform = by_name(layer, compressor, level=level, strategy=strategy, verify=verify)
-        for name, value in (("page_size", page_size), ("max_bytes", max_bytes), ("batch", batch)):
-            if value < 1:
-                raise UsageError(f"{name} is {value}; it must be at least 1")
         self.compressor = compressor
         self.page_size = page_size
         self.max_bytes = max_bytes

@@ -45,6 +45,9 @@ pub const PRIORITY_OWN: i32 = 50;
 /// The numbers of parts that have an offer of their own; the driver takes any from 1 to 64.
 pub const OFFERED_PARTS: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
 
+/// Milliseconds for which a device may be waited for at most.
+pub const MOST_PATIENCE_MS: f64 = 600_000.0;
+
 /// See the head of this file. Shareable between threads.
 pub struct Iaa {
     pub driver: Arc<Driver>,
@@ -84,7 +87,9 @@ pub fn mode_of(driver: &Driver, name: &str) -> Option<Mode> {
     let own = || driver.modes().into_iter().map(Mode::Own).find(|mode| own_name(*mode).is_some_and(|own| own == name));
     let known = modes().into_iter().find(|(_, _, known, _)| known == name).map(|(mode, ..)| mode);
     let parts = || {
-        let num: u32 = name.strip_prefix("deflate-iaa-canned-by_")?.parse().ok()?;
+        let digits = name.strip_prefix("deflate-iaa-canned-by_")?;
+        // Signs and leading zeros would give one driver many names.
+        let num: u32 = digits.parse().ok().filter(|num: &u32| num.to_string() == digits)?;
         by_n::check(u64::from(num)).ok().map(|_| Mode::ByN(num))
     };
     known.or_else(parts).or_else(own).filter(|mode| driver.has_mode(*mode))
@@ -219,7 +224,8 @@ impl Engine for Iaa {
         match knob {
             "poll_limit" => self.driver.set_patience(within(1.0, f64::from(u32::MAX))? as u32, patience.1),
             "poll_ms" => {
-                self.driver.set_patience(patience.0, Duration::from_micros((within(0.0, 600_000.0)? * 1e3) as u64));
+                self.driver
+                    .set_patience(patience.0, Duration::from_micros((within(0.0, MOST_PATIENCE_MS)? * 1e3) as u64));
             }
             _ => return Err(Status::usage(format!("no knob is called {knob:?}; there are poll_limit, poll_ms"))),
         }
