@@ -259,7 +259,10 @@ def nested(depth: int) -> str:
         ('[{"dev":"iax1","acrypto":{"knobs":{"warp":1}}}]', r"\.knobs has unknown keys: 'warp'"),
         ('[{"dev":"iax1","acrypto":{"knobs":{"other_ns":-1}}}]', r"\.knobs.other_ns is out of range"),
         *(
-            (f'[{{"dev":"iax1","acrypto":{{"knobs":{{"{name}":1.1e10}}}}}}]', rf"\.knobs.{name} is .* from 0 to 1e\+10$")
+            (
+                f'[{{"dev":"iax1","acrypto":{{"knobs":{{"{name}":1.1e10}}}}}}]',
+                rf"\.knobs.{name} is .* from 0 to 1e\+10$",
+            )
             for name in KNOBS
             if name.endswith("_ns")
         ),
@@ -317,6 +320,7 @@ def test_no_file_takes_more_than_a_look_at_each_character(text: str) -> None:
     assert len(text) <= MAX_BYTES
     with pytest.raises(CorruptInput):
         parse(text)
+
 
 KEYS = [
     "dev",

@@ -30,14 +30,11 @@ OVERHEAD = 320
 LEAST = 128
 
 
-#: What a key of each type takes before it has a byte: part of `OVERHEAD`.
-_EMPTY = {str: str.__sizeof__(""), bytes: bytes.__sizeof__(b""), int: int.__sizeof__(0)}
-
-
 def _key_bytes(key: Key) -> int:
-    """Bytes of memory that a key takes beside its header; an int of a word is not below 8."""
-    kind = next(kind for kind in _EMPTY if isinstance(key, kind))
-    return max(kind.__sizeof__(key) - _EMPTY[kind], 8 if kind is int else 0)
+    """Bytes of memory that a key takes beside its header, which `OVERHEAD` has; an int of a word takes 8."""
+    if isinstance(key, int):
+        return max(8, int.__sizeof__(key) - int.__sizeof__(0))
+    return str.__sizeof__(key) - str.__sizeof__("") if isinstance(key, str) else len(key)
 
 
 class _Entry:
