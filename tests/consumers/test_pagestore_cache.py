@@ -136,7 +136,9 @@ def test_what_is_too_large_is_refused_and_changes_nothing(layer: acrypto.Layer) 
 
 
 @pytest.mark.parametrize(
-    ("key", "least"), [(1 << 80_000, 10_000), ("\U0001f600" * 2000, 8000), (b"k" * 3000, 3000), ("k" * 3000, 3000)]
+    ("key", "least"),
+    [(1 << 80_000, 10_000), ("\U0001f600" * 2000, 8000), (b"k" * 3000, 3000), ("k" * 3000, 3000)],
+    ids=["int", "wide", "bytes", "ascii"],
 )
 def test_a_key_costs_its_bytes(layer: acrypto.Layer, key: str | bytes | int, least: int) -> None:
     cache = Cache(layer, max_bytes=1 << 20)

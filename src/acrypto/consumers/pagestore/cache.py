@@ -30,15 +30,11 @@ OVERHEAD = 320
 LEAST = 128
 
 
-#: What a key of each type takes before it has a byte: part of `OVERHEAD`.
-_EMPTY: dict[type, int] = {str: str.__sizeof__(""), bytes: bytes.__sizeof__(b""), int: int.__sizeof__(0)}
-
-
 def _key_bytes(key: Key) -> int:
-    """Bytes of memory that a key takes beside its header; an int of a word is not below 8."""
+    """Bytes of memory that a key takes beside its header, which `OVERHEAD` has; an int of a word takes 8."""
     if isinstance(key, int):
-        return max(int.__sizeof__(key) - _EMPTY[int], 8)
-    return str.__sizeof__(key) - _EMPTY[str] if isinstance(key, str) else bytes.__sizeof__(key) - _EMPTY[bytes]
+        return max(8, int.__sizeof__(key) - int.__sizeof__(0))
+    return str.__sizeof__(key) - str.__sizeof__("") if isinstance(key, str) else len(key)
 
 
 class _Entry:
