@@ -110,6 +110,7 @@ def test_what_is_not_there_is_told(layer: acrypto.Layer) -> None:
         ([1], bytes(4095), "a page of 4095 bytes; the store's have 4096"),
         ([-1], bytes(4096), "a key is -1; it must be in 0 to 2^64 - 1"),
         ([(1 << 32, 0)], bytes(4096), "the area of a key is 4294967296; it must be in 0 to 2^32 - 1"),
+        ([1 << 80_000], bytes(4096), "a key is too long a number to write; it must be in"),
         ([(1, 2, 3)], bytes(4096), "a key of 3 parts; it must be an offset, or an area and an offset"),
         ([()], bytes(4096), "a key of 0 parts"),
         ([True], bytes(4096), "a key is True; it must be a number in 0 to 2^64 - 1"),

@@ -48,7 +48,9 @@ where
         if !error.is_instance_of::<PyOverflowError>(py) {
             return Err(error);
         }
-        Err(Status::usage(format!("{name} is {value}; it must be in {range}"))).or_raise(py)
+        // Python writes no number of thousands of digits.
+        let told = value.str().map_or_else(|_| "too long a number to write".into(), |text| text.to_string());
+        Err(Status::usage(format!("{name} is {told}; it must be in {range}"))).or_raise(py)
     })
 }
 
