@@ -391,3 +391,10 @@ def test_a_configuration_with_one_thing_changed_is_read_or_refused(data: st.Data
     text = json.dumps(rows)
     at = data.draw(st.integers(0, len(text)))
     try_whole(text[:at] + data.draw(st.text(max_size=3)) + text[at + data.draw(st.integers(0, 3)) :])
+
+
+def test_threads_of_all_devices_together_are_bounded() -> None:
+    row = '{{"dev":"iax{}","acrypto":{{"threads":60}}}}'
+    parse("[" + ",".join(row.format(2 * index + 1) for index in range(2)) + "]")
+    with pytest.raises(CorruptInput, match=r"180 threads together; there may be 128"):
+        parse("[" + ",".join(row.format(2 * index + 1) for index in range(3)) + "]")

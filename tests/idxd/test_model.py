@@ -59,17 +59,6 @@ def test_a_shared_queue_says_retry_at_its_threshold() -> None:
         assert queue.enqueue(records.noop(3))
 
 
-def test_priorities_15_and_5_share_service_3_to_1() -> None:
-    with rig(engines=1) as it:
-        (strong, first), (weak, second) = it.queue(0, priority=15, size=64), it.queue(1, priority=5, size=64)
-        for index in range(64):
-            strong.store(first.noop(index))
-            weak.store(second.noop(index))
-        for _ in range(64):
-            assert strong.help()
-        assert [queue["completed"] for queue in it.device.statistics()["queues"]] == [48, 16]
-
-
 def test_a_missing_page_fails_or_is_waited_for() -> None:
     with rig() as it:
         queue, records = it.queue(block_on_fault=True)

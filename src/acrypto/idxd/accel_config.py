@@ -71,6 +71,8 @@ MAX_NANOSECONDS = 1e10
 #: At least so much, unless it is 0, which is no limit: for the same reason.
 MIN_BYTES_PER_SECOND = 1e6
 MAX_THREADS = 64
+#: Of all devices together; each counts one that does not say.
+MAX_ALL_THREADS = 128
 _SHAPE = {one.name: one.type for one in fields(Capabilities) if one.name not in {"kind", "operations"}}
 #: Where a text begins or ends, what in it does not, and a comma that closes, or lies in a text.
 _MARK = re.compile(r'\\.|"|,(?=\s*[\]}])', re.DOTALL)
@@ -157,6 +159,9 @@ def parse(data: bytes | str) -> Configuration:
     numbers: set[int] = set()
     for device in devices:
         _once(int(device.dev[3:]), numbers, device)
+    threads = sum(int(device.acrypto.get("threads", 1)) for device in devices)
+    if threads > MAX_ALL_THREADS:
+        raise CorruptInput(f"the devices have {threads} threads together; there may be {MAX_ALL_THREADS}")
     return devices
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from acrypto._core import IdxdQueue
     from acrypto.idxd.state import Device, Queue
 
+#: Far more than all entries of a device need, at 64 bytes each.
+MAX_MAPPINGS = 1 << 13
 #: Bytes of a decompression's state, in the first format and in the second.
 STATE_LENGTHS = (1088, 1248)
 
@@ -49,6 +51,7 @@ class Model:
             header_gen=bool(tells & IAA_CAP_HEADER_GEN),
             state_len=STATE_LENGTHS[bool(tells & IAA_CAP_AECS_FORMAT_2)],
             block_on_fault=capabilities.block_on_fault,
+            max_mappings=MAX_MAPPINGS,
             threads=given.get("threads", 1),
         )
         for knob, value in given.get("knobs", {}).items():
