@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 #: Where the kernel puts the queues that programs may open.
 DEVICES = "/dev/iax"
 MODES = ("sync", "async", "async_irq")
-#: Bits of a device's capabilities (`iaa_cap`): the second format of a decompression's state, and tables of its own.
-STATE_FORMAT_2, HEADER_GEN = 1 << 0, 1 << 3
-#: Bytes of a decompression's state in either format.
-STATE_LEN, STATE_LEN_2 = 1088, 1248
 
 
 class Iaa(Engine):
@@ -177,6 +173,9 @@ def open_queue(queue: RealQueue) -> _core.IdxdQueue:
     Raises:
         OSError: the kernel refuses, or the CPU has no instruction to submit to it.
     """
+    from acrypto.idxd.backing import STATE_LENGTHS
+    from acrypto.idxd.state import IAA_CAP_AECS_FORMAT_2, IAA_CAP_HEADER_GEN
+
     return _core.IdxdQueue.open(
         queue.path,
         device=queue.device,
@@ -188,9 +187,8 @@ def open_queue(queue: RealQueue) -> _core.IdxdQueue:
         size=queue.size,
         node=queue.numa_node,
         max_transfer=queue.max_transfer_size,
-        # The second version's devices make tables by themselves, and have the longer state.
-        header_gen=bool(queue.iaa_cap & HEADER_GEN),
-        state_len=STATE_LEN_2 if queue.iaa_cap & STATE_FORMAT_2 else STATE_LEN,
+        header_gen=bool(queue.iaa_cap & IAA_CAP_HEADER_GEN),
+        state_len=STATE_LENGTHS[bool(queue.iaa_cap & IAA_CAP_AECS_FORMAT_2)],
     )
 
 
