@@ -98,8 +98,9 @@ pub trait Queue: Send + Sync {
         0
     }
 
-    /// How often its device has halted and forgotten, or put off, what it had. Whoever sent something before the number
-    /// changed asks again, wherever; before [`is_alive`](Self::is_alive) is looked at, it may live again.
+    /// How often its device has halted and forgotten, or put off, what it had, and how often it came back. Whoever sent
+    /// something before the number changed asks again, wherever; before [`is_alive`](Self::is_alive) is looked at, it may
+    /// live again.
     fn deaths(&self) -> u64 {
         0
     }

@@ -288,6 +288,8 @@ impl Device {
     pub fn revive(&self) {
         if self.board.is_ours() {
             self.set_halted(false, false);
+            // After the queues are open: what was stored before met the dead device, and whoever stored it sees this.
+            self.board.deaths.fetch_add(1, Ordering::Release);
             self.board.bell.ring_all();
         }
     }
