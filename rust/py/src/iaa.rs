@@ -30,6 +30,15 @@ fn os_error(trouble: Trouble) -> PyErr {
     PyOSError::new_err((trouble.errno(), trouble.told()))
 }
 
+/// By package if it says how; see [`IaaDriver::new`].
+fn mapping_of(packages: Option<(usize, bool, bool)>) -> Mapping {
+    packages.map_or(Mapping::Nodes, |(comp_wqs_per_iaa, distribute_comps, distribute_decomps)| Mapping::Packages {
+        comp_wqs_per_iaa,
+        distribute_comps,
+        distribute_decomps,
+    })
+}
+
 fn direction_of(compress: bool) -> Direction {
     if compress { Direction::Compress } else { Direction::Decompress }
 }
@@ -57,18 +66,14 @@ impl IaaDriver {
     #[pyo3(signature = (*, shape=None, packages=None))]
     fn new(shape: Option<(usize, usize)>, packages: Option<(usize, bool, bool)>) -> Self {
         let topology = shape.map_or_else(Topology::system, |(nodes, cpus)| Topology::even(nodes, cpus));
-        let mapping = packages.map_or(Mapping::Nodes, |(comp_wqs_per_iaa, distribute_comps, distribute_decomps)| {
-            Mapping::Packages { comp_wqs_per_iaa, distribute_comps, distribute_decomps }
-        });
+        let mapping = mapping_of(packages);
         Self { driver: Arc::new(Driver::new(topology, mapping)), pool: Pool::new(1 << 20) }
     }
 
     /// A driver for another machine: so many packages of so many cores of so many threads.
     #[staticmethod]
     fn for_server(packages: usize, cores: usize, threads: usize, mapping: Option<(usize, bool, bool)>) -> Self {
-        let mapping = mapping.map_or(Mapping::Nodes, |(comp_wqs_per_iaa, distribute_comps, distribute_decomps)| {
-            Mapping::Packages { comp_wqs_per_iaa, distribute_comps, distribute_decomps }
-        });
+        let mapping = mapping_of(mapping);
         let topology = Topology::server(packages, cores, threads);
         Self { driver: Arc::new(Driver::new(topology, mapping)), pool: Pool::new(1 << 20) }
     }
@@ -278,14 +283,14 @@ impl IaaRequest {
         let mut guard = lock(&self.inner);
         let inner = &mut *guard;
         if inner.task.is_some() {
-            return -libc_codes::EBUSY;
+            return -Trouble::Busy.errno();
         }
         inner.ended = None;
         if inner.source.is_empty() {
-            return -libc_codes::EINVAL;
+            return -Trouble::Wrong.errno();
         }
         if !self.form.driver.is_enabled() {
-            return -libc_codes::ENODEV;
+            return -Trouble::NoDevice.errno();
         }
         let mut message = self.message(&inner.source, &mut inner.output);
         let is_sync = self.is_null || self.form.settings.sync_mode == SyncMode::Sync;
@@ -296,7 +301,7 @@ impl IaaRequest {
                 Begun::Going(task) => {
                     inner.task = Some(task);
                     inner.patience = Some(self.form.driver.patience());
-                    return -libc_codes::EINPROGRESS;
+                    return -EINPROGRESS;
                 }
                 Begun::Done(ended) => ended,
                 Begun::Busy => self.form.refused(&mut message),
@@ -311,7 +316,7 @@ impl IaaRequest {
         let mut guard = lock(&self.inner);
         let inner = &mut *guard;
         let Some(task) = &mut inner.task else {
-            return inner.ended.as_ref().map_or(-libc_codes::EINVAL, code);
+            return inner.ended.as_ref().map_or(-Trouble::Wrong.errno(), code);
         };
         let mut message = self.message(&inner.source, &mut inner.output);
         let ended =
@@ -322,7 +327,7 @@ impl IaaRequest {
         });
         let Some(ended) = ended else {
             task.help();
-            return -libc_codes::EAGAIN;
+            return -Trouble::Again.errno();
         };
         inner.task = None;
         let code = code(&ended);
@@ -331,14 +336,8 @@ impl IaaRequest {
     }
 }
 
-/// Linux's numbers, which are the same on all that this runs on.
-mod libc_codes {
-    pub const EAGAIN: i32 = 11;
-    pub const EBUSY: i32 = 16;
-    pub const ENODEV: i32 = 19;
-    pub const EINVAL: i32 = 22;
-    pub const EINPROGRESS: i32 = 115;
-}
+/// Linux's number for a request that goes on by itself; the others are the driver's own.
+const EINPROGRESS: i32 = 115;
 
 #[pymethods]
 impl IaaRequest {

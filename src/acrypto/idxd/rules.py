@@ -145,24 +145,22 @@ def queue_driver_name(device: Device, queue: Queue, text: str) -> None:
 
 def queue_max_transfer_size(device: Device, queue: Queue, text: str) -> None:
     """Bounds a source in bytes, rounded up to a power of two."""
-    _check_configurable(device)
-    _check_queue_disabled(device, queue)
-    size = power_of_two(text, "max_transfer_size")
     most = device.capabilities.max_transfer_size
-    if size > most:
-        raise BusError(errno.EINVAL, f"max_transfer_size is {size}; {device.name} allows {most}")
-    queue.max_transfer_size = size
+    queue.max_transfer_size = _rounded_size(device, queue, text, "max_transfer_size", most)
 
 
 def queue_max_batch_size(device: Device, queue: Queue, text: str) -> None:
     """Bounds a DSA queue's batches, rounded up to a power of two."""
+    queue.max_batch_size = _rounded_size(device, queue, text, "max_batch_size", device.capabilities.max_batch_size)
+
+
+def _rounded_size(device: Device, queue: Queue, text: str, name: str, most: int) -> int:
     _check_configurable(device)
     _check_queue_disabled(device, queue)
-    size = power_of_two(text, "max_batch_size")
-    most = device.capabilities.max_batch_size
+    size = power_of_two(text, name)
     if size > most:
-        raise BusError(errno.EINVAL, f"max_batch_size is {size}; {device.name} allows {most}")
-    queue.max_batch_size = size
+        raise BusError(errno.EINVAL, f"{name} is {size}; {device.name} allows {most}")
+    return size
 
 
 def queue_ats_disable(device: Device, queue: Queue, text: str) -> None:

@@ -53,11 +53,9 @@ impl DevicePortal {
     pub fn store(&self, words: &[u64; 8]) -> bool {
         let Some(to) = self.place().filter(|_| super::portal::has_direct_store()) else { return false };
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: the CPU has the instruction; `to` is 64 bytes of the device's page. The fence orders the record, which
-        // was prepared before.
+        // SAFETY: the CPU has the instruction; `to` is 64 bytes of the device's page.
         unsafe {
-            std::arch::asm!("sfence", "movdir64b {to}, [{from}]", to = in(reg) to, from = in(reg) words.as_ptr(),
-                options(nostack, preserves_flags));
+            super::portal::store_direct(to, words);
         }
         let _ = (to, words);
         true

@@ -93,23 +93,13 @@ impl Portal {
         }
         #[cfg(target_arch = "x86_64")]
         if self.has_direct_store {
-            return self.store_direct(slot, &words);
+            // SAFETY: the CPU has the instruction, and a slot is 64 bytes of our own pages.
+            return unsafe { store_direct(self.word(slot, 0).as_ptr().cast(), &words) };
         }
         for (index, word) in words.iter().enumerate().skip(1) {
             self.word(slot, index).store(*word, Ordering::Relaxed);
         }
         self.word(slot, 0).store(words[0], Ordering::Release);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    fn store_direct(&self, slot: usize, words: &Words) {
-        let to = std::ptr::from_ref(self.word(slot, 0));
-        // SAFETY: the CPU has the instruction. It writes 64 bytes, aligned to 64, to a slot, at once. The fence is what
-        // drivers put before it: the store may overtake others, and the device must find the record they prepared.
-        unsafe {
-            std::arch::asm!("sfence", "movdir64b {to}, [{from}]", to = in(reg) to, from = in(reg) words.as_ptr(),
-                options(nostack, preserves_flags));
-        }
     }
 
     /// The first word of what was stored in a slot.
@@ -133,6 +123,20 @@ impl Drop for Portal {
     fn drop(&mut self) {
         // SAFETY: mapped by `new`, and nobody has a reference to it any more.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.slots * SLOT) };
+    }
+}
+
+/// Stores 64 bytes at once, behind everything that was written before: the store may overtake other stores, and the device
+/// must find the record that was prepared for it.
+///
+/// # Safety
+/// The CPU has MOVDIR64B ([`has_direct_store`]), and `to` is 64 bytes, aligned to 64, that may be written.
+#[cfg(target_arch = "x86_64")]
+pub(super) unsafe fn store_direct(to: *mut u8, words: &Words) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::arch::asm!("sfence", "movdir64b {to}, [{from}]", to = in(reg) to, from = in(reg) words.as_ptr(),
+            options(nostack, preserves_flags));
     }
 }
 
